@@ -1,0 +1,1 @@
+//! The Multiple Provider Router.
