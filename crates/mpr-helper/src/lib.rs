@@ -3,6 +3,20 @@
 //! A caller's process never parses network bytes: it asks a helper executable, one process per connection.
 //! This crate is the ground both stand on. It carries no protocol, no thread and no asynchronous runtime.
 //!
-//! * [`dirs`] — where configuration, state and run-time files live, and who may have written them.
+//! * [`dirs`] — where configuration, state and run-time files live, and who may have written them;
+//! * [`frame`] — how bytes travel between a caller and a helper;
+//! * [`protocol`] — what they say: requests, progress, answers;
+//! * [`spawn`] — finding a helper, starting it, hearing it out within a deadline;
+//! * [`record`] — one small file per connection;
+//! * [`mounts`] — the kernel's mount table;
+//! * [`connections`] — the two joined: what is connected, and what has been lost;
+//! * [`control`] — asking the helper of one connection to report or to end.
 
+pub mod connections;
+pub mod control;
 pub mod dirs;
+pub mod frame;
+pub mod mounts;
+pub mod protocol;
+pub mod record;
+pub mod spawn;

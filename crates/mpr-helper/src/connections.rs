@@ -1,0 +1,208 @@
+//! What is connected: records joined with the mount table.
+//!
+//! A record without its mount is stale and is not a connection. A mount whose helper has died answers every
+//! call with ENOTCONN; it is listed as [`State::Lost`], and disconnecting cleans it up. Nothing here touches
+//! a mounted file system, so that a server that hangs cannot hang a listing.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::mounts::{self, Table};
+use crate::record::{Record, Records, Slot};
+
+/// How a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Mounted, and its helper runs.
+    Connected,
+    /// Still mounted, but its helper has died: every access fails.
+    Lost,
+}
+
+/// A connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Under which name its record is found.
+    pub slot: Slot,
+    /// What is known of it.
+    pub record: Record,
+    /// How it is.
+    pub state: State,
+}
+
+/// The connections of a run-time directory.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    records: Records,
+}
+
+impl Connections {
+    /// The connections of this run-time directory.
+    #[must_use]
+    pub fn of(runtime: &Path) -> Connections {
+        Connections { records: Records::of(runtime) }
+    }
+
+    /// Their records.
+    #[must_use]
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// The connection of this slot. One failed open when there is none.
+    pub fn at(&self, slot: &Slot) -> io::Result<Option<Connection>> {
+        match self.records.read(slot)? {
+            Some(record) => Ok(judge(slot.clone(), record, &Table::now()?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Every connection.
+    pub fn all(&self) -> io::Result<Vec<Connection>> {
+        let records = self.records.list()?;
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let table = Table::now()?;
+        Ok(records.into_iter().filter_map(|(slot, record)| judge(slot, record, &table)).collect())
+    }
+
+    /// Takes away what a dead helper left: its mount, its mount point, its record.
+    pub fn clean(&self, connection: &Connection) -> io::Result<()> {
+        let mount_point = Path::new(&connection.record.mount_point);
+        detach(mount_point)?;
+        if connection.record.own_mount_point {
+            // Not empty means that it was used for something else meanwhile; leaving it is right then.
+            let _ = fs::remove_dir(mount_point);
+        }
+        self.records.remove(&connection.slot);
+        Ok(())
+    }
+
+    /// Path of the control socket of a connection.
+    #[must_use]
+    pub fn socket(&self, connection: &Connection) -> PathBuf {
+        self.records.directory().join(&connection.record.control)
+    }
+}
+
+fn judge(slot: Slot, record: Record, table: &Table) -> Option<Connection> {
+    let mount = table.at(Path::new(&record.mount_point))?;
+    if mount.fs_type != mounts::FS_TYPE || mount.source != record.source.as_str() {
+        return None;
+    }
+    let state = if record.helper.is_alive() { State::Connected } else { State::Lost };
+    Some(Connection { slot, record, state })
+}
+
+/// How a mount is to be taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmount {
+    /// Only if nobody uses it.
+    IfUnused,
+    /// At once; whoever uses it finds it gone.
+    Detach,
+}
+
+/// Takes away what is mounted at `mount_point`, even if somebody uses it.
+pub fn detach(mount_point: &Path) -> io::Result<()> {
+    unmount(mount_point, Unmount::Detach)
+}
+
+/// Takes away what is mounted at `mount_point`: by the system call, or through `fusermount3` for users who may
+/// not use that. In use is [`io::ErrorKind::ResourceBusy`]; nothing mounted there is success.
+pub fn unmount(mount_point: &Path, how: Unmount) -> io::Result<()> {
+    let path = CString::new(mount_point.as_os_str().as_bytes())?;
+    let flags = libc::UMOUNT_NOFOLLOW | if how == Unmount::Detach { libc::MNT_DETACH } else { 0 };
+    // SAFETY: `path` ends in a zero byte and lives through the call.
+    if unsafe { libc::umount2(path.as_ptr(), flags) } == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EINVAL | libc::ENOENT) => Ok(()),
+        Some(libc::EPERM) => unmount_with_fusermount(mount_point, how),
+        _ => Err(error),
+    }
+}
+
+fn unmount_with_fusermount(mount_point: &Path, how: Unmount) -> io::Result<()> {
+    let mut command = Command::new("fusermount3");
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
+    command.arg("-u").arg("-q");
+    if how == Unmount::Detach {
+        command.arg("-z");
+    }
+    let spawned = command
+        .arg("--")
+        .arg(mount_point)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match spawned {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "fusermount3 is needed to unmount without being root; install the package fuse3",
+        )),
+        // Whoever started us ignores its children, so the exit status is lost; the mount table is the truth.
+        Err(error) if error.raw_os_error() != Some(libc::ECHILD) => Err(error),
+        _ if Table::now()?.at(mount_point).is_none_or(|mount| mount.fs_type != mounts::FS_TYPE) => Ok(()),
+        _ => Err(io::ErrorKind::ResourceBusy.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Process, SCHEMA};
+
+    fn record(helper: Process) -> Record {
+        Record {
+            schema: SCHEMA,
+            local: Some("Z:".into()),
+            mount_point: "/run/z".into(),
+            own_mount_point: true,
+            remote: r"\\nas\x".into(),
+            source: "//nas/x".into(),
+            provider: "p".into(),
+            user: None,
+            helper,
+            control: "drive-z.sock".into(),
+            since: 0,
+            read_only: false,
+        }
+    }
+
+    fn state(record: Record, table: &[u8]) -> Option<State> {
+        judge(Slot::of_local("Z:").unwrap(), record, &Table::parse(table)).map(|found| found.state)
+    }
+
+    const MOUNTED: &[u8] = b"9 1 0:5 / /run/z rw - fuse.mpr //nas/x rw\n";
+
+    #[test]
+    fn a_record_without_its_mount_is_no_connection() {
+        let this = Process::this().unwrap();
+        assert_eq!(state(record(this), b""), None);
+        assert_eq!(state(record(this), b"9 1 0:5 / /run/z rw - fuse.mpr //nas/y rw\n"), None);
+        assert_eq!(state(record(this), b"9 1 0:5 / /run/z rw - fuse.sshfs //nas/x rw\n"), None);
+        assert_eq!(state(record(this), MOUNTED), Some(State::Connected));
+    }
+
+    #[test]
+    fn a_mount_whose_helper_has_died_is_lost() {
+        let mut earlier = Process::this().unwrap();
+        earlier.started += 1;
+        assert_eq!(state(record(earlier), MOUNTED), Some(State::Lost));
+    }
+
+    #[test]
+    fn what_is_not_mounted_is_unmounted_already() {
+        let base = tempfile::tempdir().unwrap();
+        detach(&base.path().join("none")).unwrap();
+    }
+}

@@ -1,0 +1,240 @@
+//! What a caller and a helper say to each other.
+//!
+//! A caller sends one [`Request`], followed by one secret frame when [`Request::has_password`] says so. The
+//! helper answers with any number of [`Event::Progress`] and [`Event::Shares`], then exactly one
+//! [`Event::Done`] or [`Event::Failed`].
+
+use serde::{Deserialize, Serialize};
+
+/// The network protocol a helper is to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Protocol {
+    /// SMB 2 and 3.
+    Smb,
+}
+
+/// A server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// How to talk to it.
+    pub protocol: Protocol,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port; the protocol's own if absent.
+    pub port: Option<u16>,
+}
+
+/// Who is asking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Login {
+    /// Nobody in particular, because the caller asked for that.
+    Anonymous,
+    /// The server's guest account, because the caller asked for it.
+    Guest,
+    /// An account of the server or of a domain.
+    Account {
+        /// Name of the account, possibly `user@domain`.
+        user: String,
+        /// Its domain; empty for the server's own choice.
+        domain: String,
+    },
+}
+
+/// Names that identify a connection to people and programs. None of them is secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Naming {
+    /// Name of the record file, without extension; see [`crate::record::Slot`].
+    pub slot: String,
+    /// Drive letter with colon, or an absolute path; `None` for a deviceless connection.
+    pub local: Option<String>,
+    /// The canonical remote name, as `\\server\share`.
+    pub remote: String,
+    /// Name of the provider that asks.
+    pub provider: String,
+    /// The user as the caller gave it, if one was given.
+    pub user: Option<String>,
+}
+
+/// What is to be mounted, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    /// The server.
+    pub server: Server,
+    /// The share, export or collection on it.
+    pub share: String,
+    /// Directory inside the share that becomes the root of the mount: `/`-separated, empty for its root.
+    pub path: String,
+    /// Who connects.
+    pub login: Login,
+    /// Whether a secret frame follows.
+    pub has_password: bool,
+    /// What to call the connection.
+    pub naming: Naming,
+    /// Absolute path to mount at.
+    pub mount_point: String,
+    /// Whether the mount point is ours: made if missing, removed at the end.
+    pub own_mount_point: bool,
+    /// Refuse every change.
+    pub read_only: bool,
+    /// Refuse a server that cannot or will not encrypt.
+    pub require_encryption: bool,
+    /// Owner of everything in the mount.
+    pub uid: u32,
+    /// Group of everything in the mount.
+    pub gid: u32,
+}
+
+/// What a caller asks of a helper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Request {
+    /// Connect, mount, stay and serve.
+    Mount(Box<Mount>),
+    /// Name the shares of a server.
+    ListShares {
+        /// The server.
+        server: Server,
+        /// Who asks.
+        login: Login,
+        /// Whether a secret frame follows.
+        has_password: bool,
+    },
+    /// Find out whether a share can be reached as this user, and what it is.
+    Probe {
+        /// The server.
+        server: Server,
+        /// The share on it.
+        share: String,
+        /// Who asks.
+        login: Login,
+        /// Whether a secret frame follows.
+        has_password: bool,
+    },
+}
+
+impl Request {
+    /// Whether a secret frame follows this request.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        match self {
+            Request::Mount(mount) => mount.has_password,
+            Request::ListShares { has_password, .. } | Request::Probe { has_password, .. } => *has_password,
+        }
+    }
+}
+
+/// How far a helper has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// Looking up the server's address and reaching it.
+    Connecting,
+    /// Proving who the user is.
+    Authenticating,
+    /// Asking for the share.
+    Opening,
+    /// Putting the file system in its place.
+    Mounting,
+}
+
+/// What kind of thing a share is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShareKind {
+    /// Files.
+    Disk,
+    /// A printer.
+    Printer,
+    /// Anything else, such as a named pipe.
+    Other,
+}
+
+/// One share of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: ShareKind,
+    /// What its administrator says about it; may be empty.
+    pub comment: String,
+}
+
+/// What a helper says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// It has come this far.
+    Progress {
+        /// How far.
+        stage: Stage,
+    },
+    /// Some of the shares asked for.
+    Shares {
+        /// They.
+        shares: Vec<Share>,
+    },
+    /// It has done what was asked, and this is the last event.
+    Done {
+        /// What was asked about is this (probe), or what was mounted is.
+        kind: ShareKind,
+    },
+    /// It could not do what was asked, and this is the last event.
+    Failed(Failure),
+}
+
+/// Why something could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The status code (`mpr_abi::Status`).
+    pub status: u32,
+    /// One sentence for people: what happened, to what, what to do next. Never holds a secret.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with this status and sentence.
+    pub fn new(status: mpr_abi::Status, message: impl Into<String>) -> Self {
+        Failure { status: status.0, message: message.into() }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_understood() {
+        let request = Request::Probe {
+            server: Server { protocol: Protocol::Smb, host: "nas".into(), port: Some(14450) },
+            share: "photos".into(),
+            login: Login::Account { user: "joe".into(), domain: String::new() },
+            has_password: true,
+        };
+        let json = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<Request>(&json).unwrap(), request);
+
+        let event = Event::Failed(Failure::new(mpr_abi::Status::LOGON_FAILURE, "no"));
+        let json = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+    }
+}
