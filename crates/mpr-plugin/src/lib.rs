@@ -41,8 +41,8 @@ pub use notify::{
     AddNotice, After, Attempt, Before, CancelNotice, ConnectNotify, Event, Exported, Notifyee, Veto,
 };
 pub use provider::{
-    AddConnection, AuthBuffer, CancelConnection, Capabilities, Entries, EnumQuery, NetworkProvider,
-    Performance, ResourceQuery, Start, UniversalName,
+    AddConnection, AuthBuffer, CancelConnection, Capabilities, Entries, EnumQuery, Enumeration,
+    NetworkProvider, Performance, ResourceQuery, Start, UniversalName,
 };
 pub use resource::NetResource;
 pub use wide::{MAX_UNITS, WideStr, WideString, borrow_wide, wide};

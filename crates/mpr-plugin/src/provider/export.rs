@@ -286,7 +286,7 @@ pub unsafe fn enum_resource(handle: HANDLE, count: *mut DWORD, buffer: LPVOID, b
         let filled = unsafe {
             put_packed(buffer, bytes, |packer| {
                 while written < *count {
-                    let entry = match open.waiting.take().map(Ok).or_else(|| open.entries.next()) {
+                    let entry = match open.waiting.take().map(Ok).or_else(|| open.entries.next_entry()) {
                         Some(Ok(entry)) => entry,
                         // What came before an error is still delivered; the error comes with the next call.
                         Some(Err(status)) => {
@@ -306,7 +306,7 @@ pub unsafe fn enum_resource(handle: HANDLE, count: *mut DWORD, buffer: LPVOID, b
         };
         filled?;
         if written == 0 && *count != 0 {
-            return Err(match open.entries.next() {
+            return Err(match open.entries.next_entry() {
                 Some(Err(status)) => status,
                 _ => Status::NO_MORE_ENTRIES,
             });
@@ -322,8 +322,8 @@ pub unsafe fn close_enum(handle: HANDLE) -> DWORD {
             return Err(Status::BAD_HANDLE);
         }
         // SAFETY: as the caller vouches.
-        drop(unsafe { Box::from_raw(handle.cast::<Mutex<OpenEnum>>()) });
-        Ok(())
+        let open = unsafe { Box::from_raw(handle.cast::<Mutex<OpenEnum>>()) };
+        open.into_inner().map_err(|_| Status::BAD_HANDLE)?.entries.close()
     })
 }
 

@@ -155,8 +155,25 @@ pub struct ResourceQuery<'a> {
     pub provider: Option<&'a WideStr>,
 }
 
-/// Entries of an enumeration. An error ends it.
-pub type Entries = Box<dyn Iterator<Item = Result<NetResource, Status>> + Send>;
+/// Entries of an enumeration. Every iterator over them is one.
+pub trait Enumeration: Send {
+    /// The next entry; an error ends the enumeration.
+    fn next_entry(&mut self) -> Option<Result<NetResource, Status>>;
+
+    /// Ends the enumeration, early or not. Dropping it does the same without an answer.
+    fn close(self: Box<Self>) -> Result<(), Status> {
+        Ok(())
+    }
+}
+
+impl<I: Iterator<Item = Result<NetResource, Status>> + Send> Enumeration for I {
+    fn next_entry(&mut self) -> Option<Result<NetResource, Status>> {
+        self.next()
+    }
+}
+
+/// An enumeration that was opened.
+pub type Entries = Box<dyn Enumeration>;
 
 /// The forms of a path on a redirected drive (`REMOTE_NAME_INFO`).
 #[derive(Debug, Clone, PartialEq, Eq)]
