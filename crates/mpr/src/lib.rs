@@ -1,1 +1,5 @@
 //! The Multiple Provider Router.
+
+pub mod config;
+pub mod library;
+mod trust;

@@ -1,0 +1,225 @@
+//! What the configuration directories say (`DESIGN.md`, Configuration; `spec/notification.md` §3.2;
+//! `spec/provider.md` P8).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `<dir>/mpr.toml` | settings; merged key by key, a later directory wins |
+//! | `<dir>/notifyees.d/<stem>.toml` | one notification library |
+//! | `<dir>/providers.d/<stem>.toml` | one network provider |
+//!
+//! A file of a later directory replaces the file of the same stem of an earlier one, whatever is in it; with
+//! `enabled = false` it masks it. One mistake costs what it is in: a setting, an entry, a file. Each is
+//! remembered as a [`Problem`]; none of them is an error, since a program that connects a drive is not to
+//! fail for a line in a file of somebody else's (§3.3.4).
+
+use mpr_core::notify::DEFAULT_RETRY_LIMIT;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Deadline of a notification library outside the caller's process, unless `timeout-ms` says otherwise.
+pub const DEFAULT_TIMEOUT_MS: u32 = 5000;
+
+/// Everything the configuration directories say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `provider-order`: names (or else stems) of providers, the first to be tried first.
+    pub provider_order: Vec<String>,
+    /// `builtin-providers`: short names of the built-in providers wanted; `None` for all of them.
+    pub builtin_providers: Option<Vec<String>>,
+    /// `retry-limit`: how often notification libraries may have one operation repeated
+    /// (`spec/notification.md` §11).
+    pub retry_limit: u32,
+    /// `drives-dir`: where drive letters are mounted, instead of `<runtime>/drives`.
+    pub drives_dir: Option<PathBuf>,
+    /// `restore-timeout-ms`: `RestoreTimeout` of `spec/provider.md` §6.1.
+    pub restore_timeout_ms: Option<u32>,
+    /// `credential-managers`: whether credential managers are called at all (`spec/provider.md` P10).
+    pub credential_managers: bool,
+    /// `[local-directory.shares]`: directories of this machine offered as shares.
+    pub local_shares: BTreeMap<String, PathBuf>,
+    /// Registered network providers, ascending by (`priority`, stem); [`Config::arrange`] puts
+    /// `provider-order` on top.
+    pub providers: Vec<ProviderEntry>,
+    /// Registered notification libraries in registration order: ascending by (`priority`, stem).
+    pub notifyees: Vec<NotifyeeEntry>,
+    /// What was wrong, in the order it was met.
+    pub problems: Vec<Problem>,
+}
+
+/// One file of `providers.d`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderEntry {
+    /// File name without `.toml`: the service key of Windows.
+    pub stem: String,
+    /// The file the entry comes from.
+    pub file: PathBuf,
+    /// `path`: the module. Absolute.
+    pub path: PathBuf,
+    /// `name`: what `lpProvider` carries.
+    pub name: String,
+    /// `class`: mask of `WN_*_CLASS`; a network provider unless said otherwise.
+    pub class: u32,
+    /// `auth-path`: module with the credential functions, if that is another one. Absolute.
+    pub auth_path: Option<PathBuf>,
+    /// `requires-device`: a path without which the network cannot be had; while it does not exist, the
+    /// provider is to be left out.
+    pub requires_device: Option<PathBuf>,
+    /// `priority`: lower comes first.
+    pub priority: i64,
+}
+
+impl ProviderEntry {
+    /// The module with the credential functions (`spec/provider.md` §7).
+    #[must_use]
+    pub fn credential_path(&self) -> &Path {
+        self.auth_path.as_deref().unwrap_or(&self.path)
+    }
+}
+
+/// One file of `notifyees.d`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifyeeEntry {
+    /// File name without `.toml`: the value name of Windows' `Notifyees` key.
+    pub stem: String,
+    /// The file the entry comes from.
+    pub file: PathBuf,
+    /// What is called.
+    pub source: Source,
+    /// Where it runs. A command always runs in a process of its own.
+    pub isolation: Isolation,
+    /// `timeout-ms`: how long a call may take outside the caller's process.
+    pub timeout_ms: u32,
+    /// `on-failure`: what becomes of an operation when an isolated library crashes or misses its deadline.
+    pub on_failure: OnFailure,
+    /// `events`: what it is told of.
+    pub events: Events,
+    /// `priority`: lower comes first.
+    pub priority: i64,
+}
+
+/// What a notification entry names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `path`: a shared object. Absolute.
+    Library(PathBuf),
+    /// `command`: a program, absolute, and its arguments.
+    Command(Vec<String>),
+}
+
+/// Where a notification library runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// In the process that connects. The default of a library.
+    #[default]
+    InProcess,
+    /// In a process of its own, behind a deadline.
+    Process,
+}
+
+/// What becomes of an operation whose isolated notification library gave no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// It goes on.
+    #[default]
+    Allow,
+    /// It is refused.
+    Deny,
+}
+
+/// The operations a notification library is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Events {
+    /// Connects.
+    pub add: bool,
+    /// Disconnects.
+    pub cancel: bool,
+}
+
+impl Events {
+    /// Connects and disconnects: the default.
+    pub const ALL: Self = Events { add: true, cancel: true };
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+/// Something wrong with the configuration or with a file it names, for `mpr doctor` and the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file or directory it is in.
+    pub file: PathBuf,
+    /// The line, counted from 1, where there is one.
+    pub line: Option<usize>,
+    /// What is wrong, and what that costs.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// One line: `file:line: what; remedy`.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}; {}", self.what, self.remedy)
+    }
+}
+
+impl Default for Config {
+    /// What holds without any file.
+    fn default() -> Self {
+        Config {
+            provider_order: Vec::new(),
+            builtin_providers: None,
+            retry_limit: DEFAULT_RETRY_LIMIT,
+            drives_dir: None,
+            restore_timeout_ms: None,
+            credential_managers: false,
+            local_shares: BTreeMap::new(),
+            providers: Vec::new(),
+            notifyees: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration directories `dirs`, weakest first.
+    ///
+    /// With `elevated`, `${VAR}` is not expanded, and files and directories that anyone but root could
+    /// change are refused.
+    #[must_use]
+    pub fn read(dirs: &[PathBuf], elevated: bool) -> Config {
+        _ = (dirs, elevated);
+        Config::default()
+    }
+
+    /// Puts providers into the order they are tried in: those `provider-order` lists first, as listed there;
+    /// the others after them, in the order given. An item of the list means the provider of that name, and
+    /// if there is none, the one of that stem; case does not matter (`spec/wnet.md` W3).
+    #[must_use]
+    pub fn arrange<T>(
+        &self,
+        providers: Vec<T>,
+        name: impl Fn(&T) -> &str,
+        stem: impl Fn(&T) -> Option<&str>,
+    ) -> Vec<T> {
+        let mut waiting: Vec<Option<T>> = providers.into_iter().map(Some).collect();
+        let mut arranged = Vec::with_capacity(waiting.len());
+        for item in &self.provider_order {
+            let same = |text: &str| text.to_lowercase() == item.to_lowercase();
+            let named = waiting.iter().position(|slot| slot.as_ref().is_some_and(|p| same(name(p))));
+            let found = named
+                .or_else(|| waiting.iter().position(|slot| slot.as_ref().and_then(&stem).is_some_and(same)));
+            arranged.extend(found.and_then(|at| waiting[at].take()));
+        }
+        arranged.extend(waiting.into_iter().flatten());
+        arranged
+    }
+}
