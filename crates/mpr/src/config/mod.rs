@@ -12,9 +12,9 @@
 //! remembered as a [`Problem`]; none of them is an error, since a program that connects a drive is not to
 //! fail for a line in a file of somebody else's (§3.3.4).
 
+use crate::Problem;
 use mpr_core::notify::DEFAULT_RETRY_LIMIT;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Deadline of a notification library outside the caller's process, unless `timeout-ms` says otherwise.
@@ -62,9 +62,9 @@ pub struct ProviderEntry {
     pub class: u32,
     /// `auth-path`: module with the credential functions, if that is another one. Absolute.
     pub auth_path: Option<PathBuf>,
-    /// `requires-device`: a path without which the network cannot be had; while it does not exist, the
-    /// provider is to be left out.
-    pub requires_device: Option<PathBuf>,
+    /// `requires-device`: whether the network takes no connection without a local device
+    /// (`spec/wnet.md` W12).
+    pub requires_device: bool,
     /// `priority`: lower comes first.
     pub priority: i64,
 }
@@ -144,30 +144,6 @@ impl Events {
 impl Default for Events {
     fn default() -> Self {
         Self::ALL
-    }
-}
-
-/// Something wrong with the configuration or with a file it names, for `mpr doctor` and the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The file or directory it is in.
-    pub file: PathBuf,
-    /// The line, counted from 1, where there is one.
-    pub line: Option<usize>,
-    /// What is wrong, and what that costs.
-    pub what: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-/// One line: `file:line: what; remedy`.
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        write!(f, ": {}; {}", self.what, self.remedy)
     }
 }
 

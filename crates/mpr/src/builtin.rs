@@ -1,0 +1,28 @@
+//! The providers that come with the router. Each is a plug-in linked statically: same trait, same rules.
+
+use crate::config::Config;
+use mpr_plugin::NetworkProvider;
+
+/// A provider that comes with the router.
+pub(crate) struct Builtin {
+    /// Short name, by which `builtin-providers` lists it.
+    pub(crate) stem: &'static str,
+    /// Registered name.
+    pub(crate) name: &'static str,
+    pub(crate) network: Box<dyn NetworkProvider>,
+}
+
+/// Those the configuration asks for; all unless it says otherwise.
+pub(crate) fn providers(config: &Config) -> Vec<Builtin> {
+    let wanted = |stem: &str| {
+        config
+            .builtin_providers
+            .as_ref()
+            .is_none_or(|list| list.iter().any(|name| name.eq_ignore_ascii_case(stem)))
+    };
+    available(config).into_iter().filter(|builtin| wanted(builtin.stem)).collect()
+}
+
+fn available(_: &Config) -> Vec<Builtin> {
+    Vec::new()
+}

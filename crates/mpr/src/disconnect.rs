@@ -1,0 +1,183 @@
+//! Cancelling a connection: `WNetCancelConnection` and `2` (`spec/wnet.md` §5, `spec/notification.md` §9.2).
+
+use crate::Router;
+use crate::connect::canonical;
+use crate::notifyees::Announced;
+use crate::providers::{Provider, Selection};
+use mpr_core::device::LocalDevice;
+use mpr_core::notify::When;
+use mpr_core::routing::Purpose;
+use mpr_plugin::abi::{
+    CONNECT_ADD_MASK, CONNECT_UPDATE_PROFILE, NOTIFYINFO, WNNC_CON_CANCELCONNECTION,
+    WNNC_CON_CANCELCONNECTION2,
+};
+use mpr_plugin::{
+    CancelConnection, CancelNotice, Capabilities, Event, Notifyee, Status, WideStr, WideString, wide,
+};
+use std::borrow::Cow;
+
+/// A connection to be cancelled, as the application asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct CancelRequest<'a> {
+    /// Device, or remote name of a deviceless connection.
+    pub name: &'a WideStr,
+    /// `CONNECT_UPDATE_PROFILE` to forget the connection, too.
+    pub flags: u32,
+    /// Whether open files are to be ignored.
+    pub force: bool,
+}
+
+impl Router {
+    /// Cancels a connection, as `WNetCancelConnection2` does. `WNetCancelConnection` is the same with
+    /// `CONNECT_UPDATE_PROFILE` (DECISION W18).
+    ///
+    /// # Errors
+    ///
+    /// The codes of `spec/wnet.md` §5.4, and whatever a provider or notification library answers.
+    #[inline]
+    pub fn cancel_connection(&self, request: &CancelRequest<'_>) -> Result<(), Status> {
+        let mut cancel = self.judge_cancel(request)?;
+        self.notifyees().announce(&mut cancel, self.retry_limit()).ok()
+    }
+
+    fn judge_cancel<'r, 'a>(&'r self, request: &CancelRequest<'a>) -> Result<Cancel<'r, 'a>, Status> {
+        if request.name.is_empty() || request.flags & !CONNECT_ADD_MASK != 0 {
+            return Err(Status::BAD_VALUE);
+        }
+        let device = LocalDevice::parse(request.name.as_slice());
+        let (name, device_name) = match &device {
+            // Providers compare devices without regard to case, but not without regard to dots and slashes.
+            Some(device @ LocalDevice::Directory(_)) => {
+                (Cow::Borrowed(request.name), Some(wide(&device.to_string())))
+            }
+            Some(_) => (Cow::Borrowed(request.name), None),
+            None => (canonical(request.name)?.0, None),
+        };
+        let flags = request.flags & CONNECT_UPDATE_PROFILE;
+        let remembered_by = match &device {
+            Some(device) if flags != 0 => {
+                let store = self.store()?;
+                store.check_forgettable(device)?;
+                store.entry(device)?.map(|entry| wide(&entry.provider))
+            }
+            _ => None,
+        };
+        if self.providers().is_empty() && remembered_by.is_none() {
+            return Err(Status::NO_NETWORK);
+        }
+        let force = request.force;
+        Ok(Cancel {
+            router: self,
+            name,
+            device_name,
+            device,
+            flags,
+            force,
+            remembered_by,
+            by: None,
+            forgotten: false,
+        })
+    }
+}
+
+/// A request that was accepted, on its way.
+struct Cancel<'r, 'a> {
+    router: &'r Router,
+    /// The application's name; a remote name in canonical spelling.
+    name: Cow<'a, WideStr>,
+    /// What providers know the device by, where that differs.
+    device_name: Option<WideString>,
+    device: Option<LocalDevice>,
+    flags: u32,
+    force: bool,
+    /// Provider of the remembered connection that is to be forgotten, if there is one.
+    remembered_by: Option<WideString>,
+    /// Who cancelled, after a success.
+    by: Option<Cow<'r, WideStr>>,
+    /// Whether forgetting was all there was to do, and was done.
+    forgotten: bool,
+}
+
+impl<'r> Cancel<'r, '_> {
+    /// Runs through the providers: for a device up to the first that cancels, for a remote name through all
+    /// of them (DECISION W19).
+    fn route(&self) -> Result<&'r Provider, Status> {
+        let providers = self.router.providers();
+        if providers.is_empty() {
+            return Err(Status::NO_NETWORK);
+        }
+        let asked = CancelConnection {
+            name: self.device_name.as_deref().unwrap_or(&self.name),
+            force: self.force,
+            flags: self.flags,
+        };
+        let can = |capabilities: &Capabilities| {
+            capabilities.connection & (WNNC_CON_CANCELCONNECTION | WNNC_CON_CANCELCONNECTION2) != 0
+        };
+        let ask = |provider: &'r Provider| provider.network().cancel_connection(&asked).map(|()| provider);
+        if self.device.is_some() {
+            return Selection::All(providers).route(Purpose::Connection, can, ask);
+        }
+        let mut first = None;
+        let everybody = Selection::All(providers).route(Purpose::Connection, can, |provider| {
+            match ask(provider) {
+                Ok(provider) => {
+                    first.get_or_insert(provider);
+                    // Others may have a deviceless connection to the same name.
+                    Err(Status::NOT_CONNECTED)
+                }
+                Err(status) => Err(status),
+            }
+        });
+        first.map_or(everybody, Ok)
+    }
+
+    fn forget(&self) -> Result<(), Status> {
+        match &self.device {
+            Some(device) if self.flags != 0 => {
+                self.router.store()?.forget(device)?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Announced for Cancel<'_, '_> {
+    const EVENT: Event = Event::Cancel;
+
+    fn notify(&self, library: &dyn Notifyee, when: When, info: &mut NOTIFYINFO) -> Status {
+        let provider = match when {
+            When::AfterSuccess => self.by.as_deref().unwrap_or_default(),
+            When::Before | When::AfterFailure => Default::default(),
+        };
+        let notice = CancelNotice { name: &self.name, provider, flags: self.flags, force: self.force };
+        library.cancel_connect_notify(info, &notice)
+    }
+
+    fn attempt(&mut self) -> Status {
+        match self.route() {
+            Ok(provider) => {
+                self.by = Some(Cow::Borrowed(&provider.name));
+                Status::SUCCESS
+            }
+            // Only the remembered connection existed: forgetting it is all there was to do.
+            Err(
+                Status::NOT_CONNECTED
+                | Status::NO_NETWORK
+                | Status::NO_NET_OR_BAD_PATH
+                | Status::NOT_SUPPORTED,
+            ) if self.remembered_by.is_some() => {
+                self.by = self.remembered_by.clone().map(Cow::Owned);
+                let forgotten = self.forget();
+                self.forgotten = forgotten.is_ok();
+                forgotten.into()
+            }
+            Err(status) => status,
+        }
+    }
+
+    fn save(&mut self) -> Status {
+        if self.forgotten { Status::SUCCESS } else { self.forget().into() }
+    }
+}

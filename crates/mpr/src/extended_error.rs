@@ -1,0 +1,56 @@
+//! The extended error of the calling thread (`spec/wnet.md` §13).
+//!
+//! One record a thread: written by providers and notification libraries, read by the application, kept
+//! until the next is written.
+
+use mpr_plugin::{WideStr, WideString, borrow_wide, last_error};
+use std::cell::RefCell;
+
+/// A provider's own code with a text and a name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExtendedError {
+    /// Code of the provider's own; 0 when nothing was recorded.
+    pub code: u32,
+    /// Text for people.
+    pub text: WideString,
+    /// Who recorded it.
+    pub provider: WideString,
+}
+
+thread_local! {
+    static RECORD: RefCell<Option<Box<ExtendedError>>> = const { RefCell::new(None) };
+}
+
+/// What was last recorded on this thread.
+#[must_use]
+pub fn recorded() -> ExtendedError {
+    RECORD.with_borrow(|record| record.as_deref().cloned().unwrap_or_default())
+}
+
+/// Records an error for this thread, in place of the one before.
+pub fn record(code: u32, text: &WideStr, provider: &WideStr) {
+    let error = ExtendedError { code, text: text.to_ucstring(), provider: provider.to_ucstring() };
+    RECORD.set(Some(Box::new(error)));
+}
+
+/// Forgets what was recorded on this thread. No WNet function does; a program that wants to know whether
+/// its next call leaves something behind may.
+pub fn clear() {
+    RECORD.set(None);
+}
+
+/// Puts a record back that was taken with [`recorded`].
+pub(crate) fn restore(error: ExtendedError) {
+    RECORD.set(Some(Box::new(error)));
+}
+
+/// Makes this the record that plug-ins linked into the process write to.
+pub(crate) fn install() {
+    last_error::install(record_from_plugin);
+}
+
+unsafe extern "system" fn record_from_plugin(code: u32, text: *const u16, provider: *const u16) {
+    // SAFETY: `last_error::set` passes strings that are terminated and live through the call.
+    let (text, provider) = unsafe { (borrow_wide(text), borrow_wide(provider)) };
+    record(code, text.unwrap_or_default(), provider.unwrap_or_default());
+}

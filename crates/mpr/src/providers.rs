@@ -1,0 +1,153 @@
+//! The table of network providers, and the routing of a call over them (`spec/wnet.md` §3).
+
+use crate::{Problem, extended_error};
+use mpr_core::routing::{Purpose, Routing};
+use mpr_plugin::{Capabilities, NetworkProvider, Start, Status, WideStr, WideString};
+use std::fmt;
+
+/// A provider in the table.
+pub struct Provider {
+    /// The registered name: `lpProvider` everywhere.
+    pub name: WideString,
+    /// What it claimed when it was loaded.
+    pub capabilities: Capabilities,
+    /// Whether its network takes no connection without a local device (DECISION W12).
+    pub requires_device: bool,
+    network: Box<dyn NetworkProvider>,
+}
+
+impl Provider {
+    /// A provider under its registered name. `None` if it says that it will not start (DECISION P1).
+    #[must_use]
+    pub fn new(name: WideString, network: Box<dyn NetworkProvider>) -> Option<Self> {
+        if network.start() == Start::Never {
+            return None;
+        }
+        let capabilities = network.capabilities();
+        Some(Provider { name, capabilities, requires_device: false, network })
+    }
+
+    /// The network behind the name.
+    #[must_use]
+    pub fn network(&self) -> &dyn NetworkProvider {
+        &*self.network
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider")
+            .field("name", &self.name)
+            .field("capabilities", &self.capabilities)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The providers, in the order in which they are asked.
+#[derive(Debug, Default)]
+pub(crate) struct Providers {
+    table: Vec<Provider>,
+    problems: Vec<Problem>,
+}
+
+/// Which providers a call goes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Selection<'a> {
+    All(&'a Providers),
+    Named(&'a Provider),
+}
+
+impl Providers {
+    pub(crate) fn new(table: Vec<Provider>, problems: Vec<Problem>) -> Self {
+        Providers { table, problems }
+    }
+
+    /// What was registered and left out, and why.
+    pub(crate) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Provider> {
+        self.table.iter()
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The provider of that name; case does not count (DECISION W3).
+    pub(crate) fn named(&self, name: &WideStr) -> Result<&Provider, Status> {
+        self.table.iter().find(|provider| same_name(&provider.name, name)).ok_or(Status::BAD_PROVIDER)
+    }
+
+    /// All providers, or the one that is named. An empty name is no name.
+    #[inline]
+    pub(crate) fn select(&self, name: Option<&WideStr>) -> Result<Selection<'_>, Status> {
+        if self.table.is_empty() {
+            return Err(Status::NO_NETWORK);
+        }
+        match name.filter(|name| !name.is_empty()) {
+            Some(name) => self.named(name).map(Selection::Named),
+            None => Ok(Selection::All(self)),
+        }
+    }
+
+    /// Asks every provider that `can` answer until one does.
+    pub(crate) fn route<'a, T>(
+        &'a self,
+        purpose: Purpose,
+        can: impl Fn(&Capabilities) -> bool,
+        ask: impl FnMut(&'a Provider) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        if self.table.is_empty() {
+            return Err(Status::NO_NETWORK);
+        }
+        Selection::All(self).route(purpose, can, ask)
+    }
+}
+
+impl<'a> Selection<'a> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a Provider> {
+        match self {
+            Selection::All(providers) => providers.table.iter(),
+            Selection::Named(provider) => std::slice::from_ref(provider).iter(),
+        }
+    }
+
+    /// Asks every selected provider that `can` answer until one does (DECISION W8).
+    #[inline]
+    pub(crate) fn route<T>(
+        self,
+        purpose: Purpose,
+        can: impl Fn(&Capabilities) -> bool,
+        mut ask: impl FnMut(&'a Provider) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        let mut routing = Routing::new(purpose);
+        let mut kept = None;
+        for provider in self.iter().filter(|provider| can(&provider.capabilities)) {
+            match ask(provider) {
+                Ok(answer) => return Ok(answer),
+                // The provider owns the name, and the buffer is short.
+                Err(Status::MORE_DATA) => return Err(Status::MORE_DATA),
+                Err(status) if matches!(self, Selection::Named(_)) => return Err(status),
+                Err(status) => {
+                    if routing.record(status) && status == Status::EXTENDED_ERROR {
+                        kept = Some(extended_error::recorded());
+                    }
+                }
+            }
+        }
+        // Later providers may have recorded other errors; the result's own belongs to it (DECISION W9).
+        if let Some(error) = kept {
+            extended_error::restore(error);
+        }
+        Err(routing.conclude())
+    }
+}
+
+/// Whether two provider names are the same: case does not count.
+pub(crate) fn same_name(one: &WideStr, other: &WideStr) -> bool {
+    let folded = |name: &WideStr| name.chars_lossy().flat_map(char::to_lowercase).collect::<String>();
+    one == other || folded(one) == folded(other)
+}

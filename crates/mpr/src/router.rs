@@ -1,0 +1,231 @@
+//! The router: what it is made of, and how it comes by it.
+
+use crate::config::Config;
+use crate::library::credentials::LoadedCredentialManager;
+use crate::notifyees::{Notifyees, Registration};
+use crate::providers::{Provider, Providers};
+use crate::store::Store;
+use crate::system::System;
+use crate::{Problem, extended_error};
+use mpr_core::notify::DEFAULT_RETRY_LIMIT;
+use mpr_plugin::{ConnectNotify, Exported, NetworkProvider, Notifyee, Status, wide};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// A Multiple Provider Router.
+///
+/// A process has one, [`Router::system`], made from the configuration of the system and the user; programs
+/// and tests that bring their own providers make another with [`Router::builder`].
+///
+/// It keeps no connections: what is connected is what the providers say. All it holds are the tables of
+/// providers and notification libraries, each loaded once, when it is first needed.
+#[derive(Debug)]
+pub struct Router {
+    settings: OnceLock<Settings>,
+    providers: OnceLock<Providers>,
+    notifyees: OnceLock<Notifyees>,
+    credential_managers: OnceLock<Vec<LoadedCredentialManager>>,
+}
+
+static SYSTEM: Router = Router {
+    settings: OnceLock::new(),
+    providers: OnceLock::new(),
+    notifyees: OnceLock::new(),
+    credential_managers: OnceLock::new(),
+};
+
+/// What a router is told besides its tables.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) retry_limit: u32,
+    pub(crate) restore_timeout: Option<Duration>,
+    /// `None` where no place for it can be found.
+    pub(crate) store: Option<Store>,
+    /// Where the tables come from, unless they were given.
+    system: Option<System>,
+}
+
+impl Settings {
+    fn of_system() -> Self {
+        extended_error::install();
+        let system = System::read();
+        Settings {
+            retry_limit: system.retry_limit(),
+            restore_timeout: system.restore_timeout(),
+            store: System::store(),
+            system: Some(system),
+        }
+    }
+}
+
+impl Router {
+    /// The router of this process, made from the configuration of the system and the user.
+    ///
+    /// The configuration is read at the first use, plug-ins are loaded when they are first needed. Changes to
+    /// either take effect in processes started later.
+    #[must_use]
+    pub fn system() -> &'static Router {
+        &SYSTEM
+    }
+
+    /// A router of given parts, which reads no configuration.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    #[inline]
+    fn settings(&self) -> &Settings {
+        self.settings.get_or_init(Settings::of_system)
+    }
+
+    #[inline]
+    pub(crate) fn providers(&self) -> &Providers {
+        self.providers.get_or_init(|| match &self.settings().system {
+            Some(system) => system.providers(),
+            None => Providers::default(),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn notifyees(&self) -> &Notifyees {
+        self.notifyees.get_or_init(|| match &self.settings().system {
+            Some(system) => system.notifyees(),
+            None => Notifyees::default(),
+        })
+    }
+
+    pub(crate) fn credential_managers(&self) -> &[LoadedCredentialManager] {
+        self.credential_managers.get_or_init(|| match &self.settings().system {
+            Some(system) => system.credential_managers(),
+            None => Vec::new(),
+        })
+    }
+
+    /// The configuration this router was made from; `None` for one of given parts.
+    #[must_use]
+    pub fn config(&self) -> Option<&Config> {
+        self.settings().system.as_ref().map(System::config)
+    }
+
+    /// The providers, in the order in which they are asked. Loads them.
+    pub fn network_providers(&self) -> impl Iterator<Item = &Provider> {
+        self.providers().iter()
+    }
+
+    /// The notification libraries, in registration order. Loads them.
+    pub fn registrations(&self) -> impl Iterator<Item = &Registration> {
+        self.notifyees().iter()
+    }
+
+    /// Everything that was left out, and why: in the configuration, among the plug-ins, in the remembered
+    /// connections. Loads what was not loaded yet.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let configured = self.config().map(|config| &*config.problems).unwrap_or_default();
+        let mut problems = configured.to_vec();
+        problems.extend_from_slice(self.providers().problems());
+        problems.extend_from_slice(self.notifyees().problems());
+        if let Ok(store) = self.store() {
+            problems.extend(store.problems());
+        }
+        problems
+    }
+
+    #[inline]
+    pub(crate) fn retry_limit(&self) -> u32 {
+        self.settings().retry_limit
+    }
+
+    pub(crate) fn restore_timeout(&self) -> Option<Duration> {
+        self.settings().restore_timeout
+    }
+
+    /// The remembered connections.
+    ///
+    /// # Errors
+    ///
+    /// `WN_CANNOT_OPEN_PROFILE` where this user has no place for them.
+    pub fn store(&self) -> Result<&Store, Status> {
+        self.settings().store.as_ref().ok_or(Status::CANNOT_OPEN_PROFILE)
+    }
+}
+
+/// Parts of a router.
+#[derive(Debug)]
+pub struct Builder {
+    settings: Settings,
+    providers: Vec<Provider>,
+    notifyees: Vec<Registration>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder {
+            settings: Settings {
+                retry_limit: DEFAULT_RETRY_LIMIT,
+                restore_timeout: None,
+                store: None,
+                system: None,
+            },
+            providers: Vec::new(),
+            notifyees: Vec::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// Adds a provider behind the others. One that says it will not start is left out.
+    #[must_use]
+    pub fn provider(mut self, name: &str, network: impl NetworkProvider + 'static) -> Self {
+        self.providers.extend(Provider::new(wide(name), Box::new(network)));
+        self
+    }
+
+    /// Registers a notification library behind the others.
+    #[must_use]
+    pub fn listener(self, label: &str, library: impl ConnectNotify) -> Self {
+        self.notifyee(label, Exported::new(library))
+    }
+
+    /// Registers a notification library, as the router calls it, behind the others.
+    #[must_use]
+    pub fn notifyee(mut self, label: &str, library: impl Notifyee + 'static) -> Self {
+        self.notifyees.push(Registration::new(label, Box::new(library)));
+        self
+    }
+
+    /// Keeps remembered connections in this directory. Without one, nothing can be remembered.
+    #[must_use]
+    pub fn state_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.settings.store = Some(Store::in_directory(directory));
+        self
+    }
+
+    /// Repeats a failed attempt at most this often.
+    #[must_use]
+    pub fn retry_limit(mut self, limit: u32) -> Self {
+        self.settings.retry_limit = limit;
+        self
+    }
+
+    /// Waits this long at restore for a provider that does not know when it will have started.
+    #[must_use]
+    pub fn restore_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.restore_timeout = Some(timeout);
+        self
+    }
+
+    /// The router.
+    #[must_use]
+    pub fn build(self) -> Router {
+        extended_error::install();
+        Router {
+            settings: self.settings.into(),
+            providers: Providers::new(self.providers, Vec::new()).into(),
+            notifyees: Notifyees::new(self.notifyees, Vec::new()).into(),
+            credential_managers: Vec::new().into(),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The router of this process: made from the configuration of the system and the user, piece by piece, each
+//! when it is first needed (`spec/notification.md` §3.3, `spec/provider.md` §1).
+
+use crate::config::{Config, NotifyeeEntry, OnFailure, ProviderEntry, Source};
+use crate::library::credentials::LoadedCredentialManager;
+use crate::library::notifyee::LoadedNotifyee;
+use crate::library::provider::LoadedProvider;
+use crate::library::{LoadError, canonical};
+use crate::notifyees::{Notifyees, Registration};
+use crate::providers::{Provider, Providers};
+use crate::store::Store;
+use crate::{Problem, builtin, report};
+use mpr_helper::dirs;
+use mpr_plugin::abi::{
+    NOTIFY_PRE, NOTIFYINFO, WN_CREDENTIAL_CLASS, WN_NETWORK_CLASS, WN_PRIMARY_AUTHENT_CLASS,
+};
+use mpr_plugin::{AddNotice, CancelNotice, Event, Notifyee, Status, last_error, wide};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the configuration says, and what is known before any plug-in is loaded.
+#[derive(Debug)]
+pub(crate) struct System {
+    config: Config,
+    elevated: bool,
+}
+
+impl System {
+    /// Reads the configuration.
+    pub(crate) fn read() -> Self {
+        let elevated = dirs::is_elevated();
+        let config = Config::read(&dirs::config_dirs(), elevated);
+        for problem in &config.problems {
+            report::problem(problem);
+        }
+        System { config, elevated }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn retry_limit(&self) -> u32 {
+        self.config.retry_limit
+    }
+
+    pub(crate) fn restore_timeout(&self) -> Option<Duration> {
+        self.config.restore_timeout_ms.map(|milliseconds| Duration::from_millis(milliseconds.into()))
+    }
+
+    pub(crate) fn store() -> Option<Store> {
+        dirs::state_path().ok().map(Store::in_directory)
+    }
+
+    /// Loads the providers: those built in and those registered, in the configured order.
+    pub(crate) fn providers(&self) -> Providers {
+        let mut problems = Vec::new();
+        let mut table: Vec<(String, Provider)> = Vec::new();
+        for builtin in builtin::providers(&self.config) {
+            let name = wide(builtin.name);
+            let provider = Provider::new(name, builtin.network);
+            table.extend(provider.map(|provider| (builtin.stem.to_owned(), provider)));
+        }
+        for entry in self.config.providers.iter().filter(|entry| entry.class & WN_NETWORK_CLASS != 0) {
+            match self.provider(entry) {
+                Ok(provider) => table.push((entry.stem.clone(), provider)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let names: Vec<String> = table.iter().map(|(_, provider)| provider.name.to_string_lossy()).collect();
+        let indexed: Vec<_> = names.iter().zip(table).collect();
+        let arranged = self.config.arrange(indexed, |(name, _)| name, |(_, (stem, _))| Some(stem.as_str()));
+        let table = arranged.into_iter().map(|(_, (_, provider))| provider).collect();
+        report_all(&problems);
+        Providers::new(table, problems)
+    }
+
+    fn provider(&self, entry: &ProviderEntry) -> Result<Provider, Problem> {
+        let loaded =
+            LoadedProvider::load(&entry.path, self.elevated).map_err(|error| unloaded(&entry.file, error))?;
+        let mut provider = Provider::new(wide(&entry.name), Box::new(loaded)).ok_or_else(|| Problem {
+            file: entry.file.clone(),
+            line: None,
+            what: format!("the provider \"{}\" says that it will not start", entry.name),
+            remedy: "see its own documentation, or set enabled = false".into(),
+        })?;
+        provider.requires_device = entry.requires_device;
+        Ok(provider)
+    }
+
+    /// Loads the notification libraries, in registration order; the same file once, at its first position.
+    pub(crate) fn notifyees(&self) -> Notifyees {
+        let mut problems = Vec::new();
+        let mut table = Vec::new();
+        let mut loaded: Vec<PathBuf> = Vec::new();
+        for entry in &self.config.notifyees {
+            if let Source::Library(path) = &entry.source {
+                let file = canonical(path);
+                if loaded.contains(&file) {
+                    continue;
+                }
+                loaded.push(file);
+            }
+            match self.notifyee(entry) {
+                Ok(library) => table.push(Registration::new(&entry.stem, library)),
+                Err(problem) => {
+                    if entry.on_failure == OnFailure::Deny {
+                        table.push(Registration::new(&entry.stem, Box::new(Absent::of(entry))));
+                    }
+                    problems.push(problem);
+                }
+            }
+        }
+        report_all(&problems);
+        Notifyees::new(table, problems)
+    }
+
+    fn notifyee(&self, entry: &NotifyeeEntry) -> Result<Box<dyn Notifyee>, Problem> {
+        let not_here = |what: &str| Problem {
+            file: entry.file.clone(),
+            line: None,
+            what: format!("{what} is not supported by this version; the notification library is not called"),
+            remedy: "register a library with isolation = \"in-process\", or set enabled = false".into(),
+        };
+        match &entry.source {
+            Source::Command(_) => Err(not_here("command")),
+            Source::Library(_) if entry.isolation == crate::config::Isolation::Process => {
+                Err(not_here("isolation = \"process\""))
+            }
+            Source::Library(path) => match LoadedNotifyee::load(path, entry.events, self.elevated) {
+                Ok(library) => Ok(Box::new(library)),
+                Err(error) => Err(unloaded(&entry.file, error)),
+            },
+        }
+    }
+
+    /// Loads the credential managers, in provider order; none unless they are switched on (DECISION P10).
+    pub(crate) fn credential_managers(&self) -> Vec<LoadedCredentialManager> {
+        if !self.config.credential_managers {
+            return Vec::new();
+        }
+        let class = WN_CREDENTIAL_CLASS | WN_PRIMARY_AUTHENT_CLASS;
+        let entries = self.config.providers.iter().filter(|entry| entry.class & class != 0).collect();
+        let arranged = self.config.arrange(
+            entries,
+            |entry: &&ProviderEntry| &entry.name,
+            |entry: &&ProviderEntry| Some(&entry.stem),
+        );
+        let mut managers = Vec::new();
+        for entry in arranged {
+            match LoadedCredentialManager::load(entry.credential_path(), self.elevated) {
+                Ok(manager) => managers.push(manager),
+                Err(error) => report::problem(&unloaded(&entry.file, error)),
+            }
+        }
+        managers
+    }
+}
+
+fn report_all(problems: &[Problem]) {
+    problems.iter().for_each(report::problem);
+}
+
+/// A library that was not loaded, told from the registration that names it.
+fn unloaded(registration: &std::path::Path, error: LoadError) -> Problem {
+    Problem {
+        file: registration.to_owned(),
+        line: None,
+        what: format!("{}: {}", error.file.display(), error.what),
+        remedy: error.remedy,
+    }
+}
+
+/// Stands in for a notification library that is registered with `on-failure = "deny"` and cannot be called:
+/// what it would have been asked about is refused.
+struct Absent {
+    label: String,
+    add: bool,
+    cancel: bool,
+}
+
+impl Absent {
+    fn of(entry: &NotifyeeEntry) -> Self {
+        Absent { label: entry.stem.clone(), add: entry.events.add, cancel: entry.events.cancel }
+    }
+
+    fn refuse(&self, info: &NOTIFYINFO) -> Status {
+        if info.dwNotifyStatus != NOTIFY_PRE {
+            return Status::SUCCESS;
+        }
+        let text = format!(
+            "the notification library \"{}\" must be asked and could not be loaded; see mpr doctor",
+            self.label
+        );
+        last_error::set(Status::ACCESS_DENIED.0, &text, &self.label);
+        Status::ACCESS_DENIED
+    }
+}
+
+impl Notifyee for Absent {
+    fn wants(&self, event: Event) -> bool {
+        match event {
+            Event::Add => self.add,
+            Event::Cancel => self.cancel,
+        }
+    }
+
+    fn add_connect_notify(&self, info: &mut NOTIFYINFO, _: &AddNotice<'_>) -> Status {
+        self.refuse(info)
+    }
+
+    fn cancel_connect_notify(&self, info: &mut NOTIFYINFO, _: &CancelNotice<'_>) -> Status {
+        self.refuse(info)
+    }
+}
