@@ -104,7 +104,7 @@ pub enum Step<'a> {
     Done(Status),
 }
 
-/// Which of the four shapes a notification has; decides what its structure holds (§9).
+/// Which of the three shapes a notification has; decides what its structure holds (§9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// `NOTIFY_PRE`.
