@@ -23,6 +23,19 @@ pub(crate) fn providers(config: &Config) -> Vec<Builtin> {
     available(config).into_iter().filter(|builtin| wanted(builtin.stem)).collect()
 }
 
+#[cfg(unix)]
+fn available(config: &Config) -> Vec<Builtin> {
+    use mpr_helper::dirs;
+    use mpr_providers::LocalDirectories;
+
+    // Without a place for them there are no connections of ours, and every name is somebody else's.
+    let Ok(runtime) = dirs::runtime_path() else { return Vec::new() };
+    let drives = config.drives_dir.clone().unwrap_or_else(|| runtime.join("drives"));
+    let local = LocalDirectories::new(config.local_shares.clone(), runtime, drives);
+    vec![Builtin { stem: "local", name: LocalDirectories::NAME, network: Box::new(local) }]
+}
+
+#[cfg(not(unix))]
 fn available(_: &Config) -> Vec<Builtin> {
     Vec::new()
 }
