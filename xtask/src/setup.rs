@@ -1,0 +1,68 @@
+//! What the tests need besides Rust: Debian packages.
+
+use crate::shell::{Result, heading, run};
+use std::path::Path;
+use std::process::Command;
+
+/// A package, and a file by which its presence is known.
+struct Package {
+    name: &'static str,
+    file: &'static str,
+    needed_for: &'static str,
+}
+
+const PACKAGES: &[Package] = &[
+    Package { name: "gcc", file: "/usr/bin/gcc", needed_for: "C plug-ins and C programs" },
+    Package { name: "g++", file: "/usr/bin/g++", needed_for: "C++ programs and fuzzing" },
+    Package { name: "libc6-dev", file: "/usr/include/stdio.h", needed_for: "C plug-ins and C programs" },
+    Package { name: "samba", file: "/usr/sbin/smbd", needed_for: "a private SMB server" },
+    Package { name: "samba-common-bin", file: "/usr/bin/testparm", needed_for: "a private SMB server" },
+    Package {
+        name: "smbclient",
+        file: "/usr/bin/smbclient",
+        needed_for: "a second opinion on the SMB server",
+    },
+    Package { name: "fuse3", file: "/usr/bin/fusermount3", needed_for: "mounts without privileges" },
+    Package { name: "git", file: "/usr/bin/git", needed_for: "git clone into a mounted share" },
+    Package { name: "mono-runtime", file: "/usr/bin/mono", needed_for: "C# programs" },
+    Package { name: "mono-mcs", file: "/usr/bin/mcs", needed_for: "C# programs" },
+    Package { name: "python3", file: "/usr/bin/python3", needed_for: "Python programs" },
+];
+
+/// Installs what is missing, as root; names it, otherwise.
+pub(crate) fn packages() -> Result<()> {
+    let missing: Vec<&Package> =
+        PACKAGES.iter().filter(|package| !Path::new(package.file).exists()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    let install = format!("apt-get install --no-install-recommends {}", names.join(" "));
+    if !is_root() || !Path::new("/usr/bin/apt-get").exists() {
+        for package in &missing {
+            eprintln!("missing: {} ({}), for {}", package.name, package.file, package.needed_for);
+        }
+        return Err(format!("the tests need what is missing above; on Debian, run as root: {install}"));
+    }
+    heading(&install);
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        apt
+    };
+    run(apt().args(["update", "-qq"]))?;
+    run(apt().args(["install", "-y", "-qq", "--no-install-recommends"]).args(&names))?;
+    // The package starts a server of its own; ours are private and need none of it.
+    for service in ["smbd", "nmbd"] {
+        _ = Command::new("service").args([service, "stop"]).output();
+    }
+    match missing.iter().find(|package| !Path::new(package.file).exists()) {
+        Some(package) => Err(format!("{} was installed, but there is no {}", package.name, package.file)),
+        None => Ok(()),
+    }
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+}

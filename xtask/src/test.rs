@@ -1,0 +1,110 @@
+//! All the tests, in one command.
+
+use crate::shell::{self, Result, cargo, heading, unstarted};
+use crate::{fuzz, sanitize, setup};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+/// What the test runners counted.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Summary {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    /// Runs that did not end well, whatever they counted.
+    broken: u64,
+}
+
+impl Summary {
+    pub(crate) fn is_good(self) -> bool {
+        self.failed == 0 && self.broken == 0 && self.passed > 0
+    }
+
+    pub(crate) fn add(&mut self, other: Summary) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.broken += other.broken;
+    }
+
+    /// `test result: ok. 12 passed; 0 failed; 1 ignored; …`
+    fn take(&mut self, line: &str) {
+        let Some(counts) = line.strip_prefix("test result: ") else { return };
+        for part in counts.split([';', '.']) {
+            let Some((count, what)) = part.trim().split_once(' ') else { continue };
+            let Ok(count) = count.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += count,
+                "failed" => self.failed += count,
+                "ignored" => self.skipped += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs a test command to its end and counts what it reports.
+pub(crate) fn count(command: &mut Command) -> Result<Summary> {
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| unstarted(command, &error))?;
+    let mut summary = Summary::default();
+    let output = child.stdout.take().expect("piped above");
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.map_err(|error| format!("cannot read the output of the tests: {error}"))?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        summary.take(&line);
+    }
+    let status = child.wait().map_err(|error| format!("cannot wait for the tests: {error}"))?;
+    if !status.success() {
+        summary.broken += 1;
+    }
+    Ok(summary)
+}
+
+/// Installs what is needed, builds, and runs every test there is. With arguments, only `cargo test` with
+/// those.
+pub(crate) fn run_all() -> Result<Summary> {
+    let mut summary = Summary::default();
+    heading("cargo test");
+    summary.add(count(cargo().args(["test", "--workspace", "--no-fail-fast"]))?);
+    heading("AddressSanitizer");
+    summary.add(sanitize::run()?);
+    heading("fuzzing");
+    let (passed, failed) = fuzz::all(fuzz::SECONDS)?;
+    summary.add(Summary { passed, failed, ..Summary::default() });
+    Ok(summary)
+}
+
+pub(crate) fn run(arguments: &[String]) -> Result<bool> {
+    setup::packages()?;
+    // Tests drive the programs and the library as they stand in the target directory.
+    heading("cargo build");
+    run_build()?;
+    let summary = if arguments.is_empty() { run_all()? } else { count(cargo().arg("test").args(arguments))? };
+    if summary.broken > 0 && summary.failed == 0 {
+        eprintln!("{} test run(s) ended badly without saying which test failed; see above", summary.broken);
+    }
+    println!("\n{} passed, {} failed, {} skipped", summary.passed, summary.failed, summary.skipped);
+    Ok(summary.is_good())
+}
+
+fn run_build() -> Result<()> {
+    shell::run(cargo().args(["build", "--workspace"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_from_the_runner_s_own_lines() {
+        let mut summary = Summary::default();
+        summary.take(
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.1s",
+        );
+        summary.take("test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out");
+        summary.take("running 4 tests");
+        assert_eq!((summary.passed, summary.failed, summary.skipped), (14, 3, 1));
+        assert!(!summary.is_good());
+    }
+}
