@@ -12,7 +12,17 @@
 //! remembered as a [`Problem`]; none of them is an error, since a program that connects a drive is not to
 //! fail for a line in a file of somebody else's (§3.3.4).
 
+mod expand;
+mod files;
+#[doc(hidden)]
+pub mod parse;
+
+#[doc(hidden)]
+pub use expand::Variables;
+
 use crate::Problem;
+use crate::trust::Judge;
+use files::Reader;
 use mpr_core::notify::DEFAULT_RETRY_LIMIT;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -172,8 +182,74 @@ impl Config {
     /// change are refused.
     #[must_use]
     pub fn read(dirs: &[PathBuf], elevated: bool) -> Config {
-        _ = (dirs, elevated);
-        Config::default()
+        let variables = Variables { elevated, lookup: &|name| std::env::var_os(name) };
+        let mut reader = Reader { judge: Judge::of_this_process(elevated), problems: Vec::new() };
+        let mut config = Config::default();
+        let (mut providers, mut notifyees) = (BTreeMap::new(), BTreeMap::new());
+        for directory in dirs {
+            if !reader.admits(directory) {
+                continue;
+            }
+            let file = directory.join("mpr.toml");
+            if let Some(text) = reader.text(&file, "so its settings are left out") {
+                let (settings, problems) = parse::settings(&file, &text, &variables);
+                reader.problems.extend(problems);
+                config.set(settings);
+            }
+            reader.entries(&directory.join("providers.d"), &mut providers);
+            reader.entries(&directory.join("notifyees.d"), &mut notifyees);
+        }
+        config.providers = reader.parsed(providers, &variables, parse::provider);
+        config.notifyees = reader.parsed(notifyees, &variables, parse::notifyee);
+        // The maps gave them up ascending by stem, and sorting keeps that order among equals.
+        config.providers.sort_by_key(|entry| entry.priority);
+        config.notifyees.sort_by_key(|entry| entry.priority);
+        config.problems = reader.problems;
+        config.note_repeated_names();
+        config
+    }
+
+    /// Takes over what a later `mpr.toml` sets.
+    fn set(&mut self, settings: parse::Settings) {
+        let parse::Settings {
+            provider_order,
+            builtin_providers,
+            retry_limit,
+            drives_dir,
+            restore_timeout_ms,
+            credential_managers,
+            local_shares,
+        } = settings;
+        self.provider_order = provider_order.unwrap_or(std::mem::take(&mut self.provider_order));
+        self.builtin_providers = builtin_providers.or(self.builtin_providers.take());
+        self.retry_limit = retry_limit.unwrap_or(self.retry_limit);
+        self.drives_dir = drives_dir.or(self.drives_dir.take());
+        self.restore_timeout_ms = restore_timeout_ms.or(self.restore_timeout_ms);
+        self.credential_managers = credential_managers.unwrap_or(self.credential_managers);
+        for (name, directory) in local_shares {
+            // The name of a share is one name in any case.
+            self.local_shares.retain(|known, _| known.to_lowercase() != name.to_lowercase());
+            self.local_shares.insert(name, directory);
+        }
+    }
+
+    /// Two providers of one name are legal, but a request that names one reaches only the first.
+    fn note_repeated_names(&mut self) {
+        for (at, entry) in self.providers.iter().enumerate() {
+            let same = |other: &&ProviderEntry| other.name.to_lowercase() == entry.name.to_lowercase();
+            if let Some(first) = self.providers[..at].iter().find(same) {
+                self.problems.push(Problem {
+                    file: entry.file.clone(),
+                    line: None,
+                    what: format!(
+                        "{} calls its provider {:?}, too, and comes first whenever that name is asked for",
+                        first.file.display(),
+                        entry.name
+                    ),
+                    remedy: "give one of the two another name".into(),
+                });
+            }
+        }
     }
 
     /// Puts providers into the order they are tried in: those `provider-order` lists first, as listed there;
