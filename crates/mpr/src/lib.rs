@@ -51,3 +51,7 @@ pub use providers::Provider;
 pub use query::Connection;
 pub use restore::{Answer, AskCredentials, Restoration, Restored, Secret};
 pub use router::{Builder, Router};
+
+#[cfg(test)]
+#[path = "../tests/compile/mod.rs"]
+mod compile;

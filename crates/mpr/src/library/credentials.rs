@@ -1,6 +1,6 @@
 //! A credential manager in a shared object (`spec/provider.md` §7).
 
-use super::LoadError;
+use super::{LoadError, SharedObject};
 use mpr_abi::{PF_NPLogonNotify, PF_NPPasswordChangeNotify};
 use std::path::Path;
 
@@ -21,7 +21,22 @@ impl LoadedCredentialManager {
     ///
     /// Why there is no library, or none to be trusted; also when it exports neither function.
     pub fn load(path: &Path, elevated: bool) -> Result<Self, LoadError> {
-        _ = (path, elevated);
-        unimplemented!()
+        let object = SharedObject::load(path, elevated)?;
+        // SAFETY: these are the types of the functions of these names (`npapi.h`).
+        let manager = unsafe {
+            LoadedCredentialManager {
+                logon_notify: object.function(c"NPLogonNotify"),
+                password_change_notify: object.function(c"NPPasswordChangeNotify"),
+            }
+        };
+        if manager.logon_notify.is_none() && manager.password_change_notify.is_none() {
+            // Not `lacks`: a provider without these functions is registered in the right place.
+            return Err(super::load_error(
+                path,
+                "it exports neither NPLogonNotify nor NPPasswordChangeNotify".into(),
+                "take class 2 out of its entry, or name the right module with auth-path",
+            ));
+        }
+        Ok(manager)
     }
 }

@@ -1,17 +1,23 @@
 //! A notification library in a shared object.
 
-use super::LoadError;
+use super::copies::Copies;
+use super::{LoadError, SharedObject};
 use crate::config::Events;
-use mpr_abi::{NOTIFYINFO, PF_AddConnectNotify, PF_CancelConnectNotify, Status};
+use mpr_abi::{
+    NETRESOURCEW, NOTIFYADD, NOTIFYCANCEL, NOTIFYINFO, PF_AddConnectNotify, PF_CancelConnectNotify, Status,
+};
 use mpr_plugin::{AddNotice, CancelNotice, Event, Notifyee};
 use std::path::Path;
+use std::ptr::null_mut;
 
 /// A notification library, loaded for good.
+///
+/// Every call gets its arguments as private copies; nothing a library writes is read again but the context
+/// (`spec/notification.md` DECISION 14). Usual names are copied without allocating memory.
 #[derive(Debug)]
 pub struct LoadedNotifyee {
     add: Option<PF_AddConnectNotify>,
     cancel: Option<PF_CancelConnectNotify>,
-    events: Events,
 }
 
 impl LoadedNotifyee {
@@ -21,26 +27,68 @@ impl LoadedNotifyee {
     ///
     /// Why there is no library, or none to be trusted; also when it exports neither function.
     pub fn load(path: &Path, events: Events, elevated: bool) -> Result<Self, LoadError> {
-        _ = (path, events, elevated);
-        unimplemented!()
+        let object = SharedObject::load(path, elevated)?;
+        // SAFETY: these are the types of the functions of these names (`npapi.h`).
+        let (add, cancel): (Option<PF_AddConnectNotify>, Option<PF_CancelConnectNotify>) =
+            unsafe { (object.function(c"AddConnectNotify"), object.function(c"CancelConnectNotify")) };
+        if add.is_none() && cancel.is_none() {
+            return Err(object.lacks(
+                "it exports neither AddConnectNotify nor CancelConnectNotify",
+                "export at least one of them under that very name (in C++: extern \"C\")",
+            ));
+        }
+        Ok(LoadedNotifyee { add: add.filter(|_| events.add), cancel: cancel.filter(|_| events.cancel) })
     }
 }
 
 impl Notifyee for LoadedNotifyee {
     fn wants(&self, event: Event) -> bool {
         match event {
-            Event::Add => self.add.is_some() && self.events.add,
-            Event::Cancel => self.cancel.is_some() && self.events.cancel,
+            Event::Add => self.add.is_some(),
+            Event::Cancel => self.cancel.is_some(),
         }
     }
 
     fn add_connect_notify(&self, info: &mut NOTIFYINFO, add: &AddNotice<'_>) -> Status {
-        _ = (info, add);
-        unimplemented!()
+        let Some(function) = self.add else { return Status::SUCCESS };
+        let mut copies = Copies::new();
+        let [local, remote, provider] = copies.fill([add.local, add.remote, add.provider]);
+        let mut own_add = NOTIFYADD {
+            hwndOwner: add.owner,
+            NetResource: NETRESOURCEW {
+                dwScope: add.scope,
+                dwType: add.kind,
+                dwDisplayType: add.display,
+                dwUsage: add.usage,
+                lpLocalName: local,
+                lpRemoteName: remote,
+                // DECISION 17.
+                lpComment: null_mut(),
+                lpProvider: provider,
+            },
+            dwAddFlags: add.flags,
+        };
+        let mut own_info = *info;
+        // SAFETY: the function has this type; structures and strings are alive and ours to be written to.
+        let status = unsafe { function(&mut own_info, &mut own_add) };
+        info.lpContext = own_info.lpContext;
+        Status(status)
     }
 
     fn cancel_connect_notify(&self, info: &mut NOTIFYINFO, cancel: &CancelNotice<'_>) -> Status {
-        _ = (info, cancel);
-        unimplemented!()
+        let Some(function) = self.cancel else { return Status::SUCCESS };
+        let mut copies = Copies::new();
+        let [name, provider] = copies.fill([Some(cancel.name), Some(cancel.provider)]);
+        let mut own_cancel = NOTIFYCANCEL {
+            lpName: name,
+            lpProvider: provider,
+            dwFlags: cancel.flags,
+            fForce: cancel.force.into(),
+        };
+        let mut own_info = *info;
+        // SAFETY: the function has this type; structures and strings are alive and ours to be written to.
+        let status = unsafe { function(&mut own_info, &mut own_cancel) };
+        info.lpContext = own_info.lpContext;
+        Status(status)
     }
 }
