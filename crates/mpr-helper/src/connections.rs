@@ -75,12 +75,22 @@ impl Connections {
     pub fn clean(&self, connection: &Connection) -> io::Result<()> {
         let mount_point = Path::new(&connection.record.mount_point);
         detach(mount_point)?;
-        if connection.record.own_mount_point {
-            // Not empty means that it was used for something else meanwhile; leaving it is right then.
-            let _ = fs::remove_dir(mount_point);
-        }
-        self.records.remove(&connection.slot);
+        self.forget(&connection.slot, &connection.record);
         Ok(())
+    }
+
+    /// Removes the record of a connection that is no longer mounted, and its mount point if that is ours.
+    pub fn forget(&self, slot: &Slot, record: &Record) {
+        if record.own_mount_point {
+            let mount_point = Path::new(&record.mount_point);
+            // Not empty means that it was used for something else meanwhile; leaving it is right then.
+            let removed = fs::remove_dir(mount_point);
+            // A deviceless connection has a directory for its server, too.
+            if let (Ok(()), None, Some(server)) = (removed, &record.local, mount_point.parent()) {
+                let _ = fs::remove_dir(server);
+            }
+        }
+        self.records.remove(slot);
     }
 
     /// Path of the control socket of a connection.

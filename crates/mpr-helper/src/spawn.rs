@@ -105,7 +105,7 @@ impl Helper {
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         if !dirs::is_elevated() {
             // What decides where the run-time directory is; a helper must agree with its caller about that.
-            for name in ["MPR_RUNTIME_DIR", "XDG_RUNTIME_DIR", "MPR_LOG"] {
+            for name in ["MPR_RUNTIME_DIR", "XDG_RUNTIME_DIR"] {
                 if let Some(value) = env::var_os(name) {
                     command.env(name, value);
                 }
@@ -157,7 +157,9 @@ impl Helper {
                     let why = asked.err().map(|error| format!(" ({error})")).unwrap_or_default();
                     return Err(Failure::new(
                         Status::NET_ERROR,
-                        format!("the helper mpr-mount ended without an answer{why}; its log may say why"),
+                        format!(
+                            "the helper mpr-mount ended without an answer{why}; the system log may say why"
+                        ),
                     ));
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {

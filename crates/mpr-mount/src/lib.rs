@@ -1,0 +1,16 @@
+//! Helper of the Multiple Provider Router: one connection, one process.
+//!
+//! Reads one request, does it, and, when the request was to mount, stays and serves a file system until it is
+//! unmounted. See `mpr_helper::protocol` for the conversation.
+//!
+//! * [`filesystem`] — any `RemoteFs` as a FUSE file system;
+//! * [`nodes`] — the kernel's inode numbers and the names they stand for;
+//! * [`place`] — putting a file system in its place;
+//! * [`serve`] — from a request to its answer, and on to the end of a mount;
+//! * [`process`] — what this process does to itself before it touches a secret.
+
+pub mod filesystem;
+pub mod nodes;
+pub mod place;
+pub mod process;
+pub mod serve;

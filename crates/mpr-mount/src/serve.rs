@@ -1,0 +1,515 @@
+//! From a request to its answer, and on to the end of a mount.
+
+use std::fs::{self, File, OpenOptions};
+use std::future::Future;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fuser::{Config, Session, SessionACL};
+use mpr_abi::Status;
+use mpr_helper::connections::{Connections, Unmount, unmount};
+use mpr_helper::control::{Order, Reply};
+use mpr_helper::dirs;
+use mpr_helper::frame;
+use mpr_helper::protocol::{
+    Event, Failure, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage,
+};
+use mpr_helper::record::{Process, Record, Records, SCHEMA, Slot};
+use mpr_remotefs::{Reached, RemoteFs};
+use mpr_smb::{SmbFs, Target};
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc, oneshot};
+use zeroize::Zeroizing;
+
+use crate::filesystem::Mounted;
+use crate::place::{self, internal};
+
+/// How long a caller may take over its request, and over an order on the control socket.
+const ASKING: Duration = Duration::from_secs(10);
+/// How long reaching a server may take in all.
+const REACHING: Duration = Duration::from_secs(40);
+/// Shares in one event: well below the longest frame, whatever their names and comments.
+const SHARES_AT_ONCE: usize = 200;
+/// Threads that take requests from the kernel.
+const KERNEL_THREADS: usize = 2;
+
+/// The caller, at the other end of standard input and output.
+#[derive(Debug, Clone)]
+struct Caller(Arc<Mutex<UnixStream>>);
+
+impl Caller {
+    fn tell(&self, event: &Event) -> io::Result<()> {
+        frame::write_json(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), event)
+    }
+
+    fn stage(&self, stage: Stage) {
+        // A caller that has gone is noticed by `gone`, wherever we are.
+        let _ = self.tell(&Event::Progress { stage });
+    }
+
+    fn hang_up(&self) {
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).shutdown(std::net::Shutdown::Both);
+    }
+
+    /// Ends when the caller hangs up, and never else.
+    fn gone(&self) -> io::Result<impl Future<Output = ()> + use<>> {
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner).try_clone()?;
+        stream.set_read_timeout(None)?;
+        let (tell, told) = oneshot::channel();
+        thread::Builder::new().name("caller".into()).spawn(move || {
+            // Nothing more is to come; whatever does come ends the conversation, too.
+            let _ = stream.read(&mut [0]);
+            let _ = tell.send(());
+        })?;
+        Ok(async move {
+            let _ = told.await;
+        })
+    }
+}
+
+/// Reads one request from `stream`, does it, and answers. Returns when there is nothing left to do, which for
+/// a mount is after it has ended.
+pub fn converse(stream: UnixStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(ASKING))?;
+    stream.set_write_timeout(Some(ASKING))?;
+    let mut input = stream.try_clone()?;
+    let caller = Caller(Arc::new(Mutex::new(stream)));
+    let understood = frame::read_json::<Request>(&mut input).and_then(|request| {
+        let request = request.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let password = if request.has_password() { Some(password_in(&mut input)?) } else { None };
+        Ok((request, password))
+    });
+    let (request, password) = match understood {
+        Ok(understood) => understood,
+        Err(error) => {
+            let failure =
+                Failure::new(Status::BAD_VALUE, format!("mpr-mount cannot understand its caller: {error}"));
+            return caller.tell(&Event::Failed(failure));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let gone = caller.gone()?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            answered = answer(request, password, &caller) => answered,
+            () = gone => Ok(None),
+        }
+    });
+    match outcome {
+        Ok(Some(mounted)) => {
+            caller.hang_up();
+            drop(caller);
+            runtime.block_on(mounted.serve());
+        }
+        Ok(None) => {}
+        Err(failure) => caller.tell(&Event::Failed(failure))?,
+    }
+    runtime.shutdown_background();
+    Ok(())
+}
+
+fn password_in(input: &mut impl Read) -> io::Result<Zeroizing<String>> {
+    let bytes = frame::read_secret(input)?;
+    // The error would quote nothing, but holds a copy of the bytes; it is replaced by one that does not.
+    match std::str::from_utf8(&bytes) {
+        Ok(password) => Ok(Zeroizing::new(password.to_owned())),
+        Err(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "the password is not UTF-8")),
+    }
+}
+
+/// Does what was asked. A mount that is to be served is handed back, already announced to the caller.
+async fn answer(
+    request: Request,
+    password: Option<Zeroizing<String>>,
+    caller: &Caller,
+) -> Reached<Option<Serving>> {
+    let on_stage = |stage| caller.stage(stage);
+    let gone = |_: io::Error| Failure::new(Status::CANCEL, "the caller has gone");
+    match request {
+        Request::ListShares { server, login, .. } => {
+            let target = target(server, login, password, false);
+            let shares = in_time(&target.host.clone(), mpr_smb::list_shares(&target, &on_stage)).await?;
+            for some in shares.chunks(SHARES_AT_ONCE) {
+                let shares: Vec<Share> = some.to_vec();
+                caller.tell(&Event::Shares { shares }).map_err(gone)?;
+            }
+            caller.tell(&Event::Done { kind: ShareKind::Other }).map_err(gone)?;
+            Ok(None)
+        }
+        Request::Probe { server, share, login, .. } => {
+            let target = target(server, login, password, false);
+            let kind = in_time(&target.host.clone(), mpr_smb::probe(&target, &share, &on_stage)).await?;
+            caller.tell(&Event::Done { kind }).map_err(gone)?;
+            Ok(None)
+        }
+        Request::Mount(mount) => mount_and_announce(*mount, password, caller).await.map(Some),
+        _ => Err(Failure::new(Status::NOT_SUPPORTED, "mpr-mount does not know this request; reinstall mpr")),
+    }
+}
+
+fn target(
+    server: Server,
+    login: Login,
+    password: Option<Zeroizing<String>>,
+    require_encryption: bool,
+) -> Target {
+    Target { host: server.host, port: server.port, login, password, require_encryption }
+}
+
+async fn in_time<T>(host: &str, work: impl Future<Output = Reached<T>>) -> Reached<T> {
+    tokio::time::timeout(REACHING, work).await.unwrap_or_else(|_| {
+        Err(Failure::new(
+            Status::NET_ERROR,
+            format!(
+                "//{host} accepted the connection but did not answer within {} seconds",
+                REACHING.as_secs()
+            ),
+        ))
+    })
+}
+
+async fn mount_and_announce(
+    mount: Mount,
+    password: Option<Zeroizing<String>>,
+    caller: &Caller,
+) -> Reached<Serving> {
+    let slot = Slot::from_stem(&mount.naming.slot)
+        .ok_or_else(|| Failure::new(Status::BAD_VALUE, "the name of the connection's record is not one"))?;
+    let runtime_dir = dirs::runtime_dir().map_err(|error| internal("the run-time directory", &error))?;
+    let connections = Connections::of(&runtime_dir);
+    connections.records().ensure().map_err(|error| internal("the directory of connections", &error))?;
+    let lock = Lock::take(connections.records(), &slot)?.ok_or_else(|| {
+        let name = mount.naming.local.as_deref().unwrap_or(&mount.naming.remote);
+        Failure::new(
+            Status::ALREADY_CONNECTED,
+            format!("{name} is connected already, or being connected by another program"),
+        )
+    })?;
+
+    // A request names its protocol; there is one so far, and a new one is a new arm here.
+    let remote = match mount.server.protocol {
+        Protocol::Smb => {
+            let host = mount.server.host.clone();
+            let target =
+                target(mount.server.clone(), mount.login.clone(), password, mount.require_encryption);
+            let on_stage = |stage| caller.stage(stage);
+            in_time(&host, SmbFs::connect(target, &mount.share, &mount.path, &on_stage)).await?
+        }
+        _ => return Err(Failure::new(Status::NOT_SUPPORTED, "mpr-mount does not speak this protocol")),
+    };
+
+    caller.stage(Stage::Mounting);
+    let filesystem = Mounted::new(remote, Handle::current(), mount.uid, mount.gid);
+    let serving = Serving::begin(&mount, slot, connections, lock, filesystem).await?;
+    // From here on a caller that has gone takes the connection with it: nobody would know of it.
+    if let Err(error) = caller.tell(&Event::Done { kind: ShareKind::Disk }) {
+        return Err(internal("the caller has gone", &error));
+    }
+    Ok(serving)
+}
+
+/// The right to use a slot, held by the helper that serves it for as long as it lives.
+#[derive(Debug)]
+struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock; `None` if another helper holds it.
+    fn take(records: &Records, slot: &Slot) -> Reached<Option<Lock>> {
+        let path = records.directory().join(format!("{}.lock", slot.stem()));
+        let wrong = |error: io::Error| internal(&format!("locking {}", path.display()), &error);
+        loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW)
+                .open(&path)
+                .map_err(wrong)?;
+            // SAFETY: takes a valid descriptor and integers.
+            if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
+                let error = io::Error::last_os_error();
+                return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(wrong(error)) };
+            }
+            // Its last holder removes it; then this is the lock of a file that is no longer there.
+            let ours = file.metadata().map_err(wrong)?;
+            match fs::symlink_metadata(&path) {
+                Ok(now) if (now.dev(), now.ino()) == (ours.dev(), ours.ino()) => {
+                    return Ok(Some(Lock { _file: file }));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A mount that is being served.
+struct Serving {
+    filesystem: Mounted<SmbFs>,
+    connections: Connections,
+    slot: Slot,
+    record: Record,
+    _lock: Lock,
+    control: tokio::net::UnixListener,
+    /// Told when the kernel has nothing more to ask, because the file system was unmounted.
+    unmounted: Arc<Notify>,
+    ended: AtomicBool,
+}
+
+impl Drop for Serving {
+    /// Whatever way this is left, no mount stays behind that nobody serves.
+    fn drop(&mut self) {
+        if !self.ended.load(Ordering::Relaxed) {
+            let _ = unmount(Path::new(&self.record.mount_point), Unmount::Detach);
+            self.clean_up();
+        }
+    }
+}
+
+impl Serving {
+    async fn begin(
+        mount: &Mount,
+        slot: Slot,
+        connections: Connections,
+        lock: Lock,
+        filesystem: Mounted<SmbFs>,
+    ) -> Reached<Serving> {
+        let wanted = Path::new(&mount.mount_point);
+        let mount_point = place::prepare(wanted, mount.own_mount_point)?;
+        let as_text = mount_point.to_str().ok_or_else(|| {
+            Failure::new(Status::BAD_LOCALNAME, format!("{} is not UTF-8", mount_point.display()))
+        })?;
+        let source = mount.naming.remote.replace('\\', "/");
+        let record = Record {
+            schema: SCHEMA,
+            local: mount.naming.local.clone(),
+            mount_point: as_text.to_owned(),
+            own_mount_point: mount.own_mount_point,
+            remote: mount.naming.remote.clone(),
+            source: source.clone(),
+            provider: mount.naming.provider.clone(),
+            user: mount.naming.user.clone(),
+            helper: Process::this().map_err(|error| internal("examining this process", &error))?,
+            control: slot.socket_name(),
+            since: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            read_only: mount.read_only,
+        };
+        let control = listen(connections.records(), &slot)
+            .map_err(|error| internal("opening the control socket", &error));
+        let device = match control.as_ref().map_err(Failure::clone) {
+            Ok(_) => place::mount(&mount_point, &source, mount.read_only),
+            Err(failure) => Err(failure),
+        };
+        let (control, device) = match (control, device) {
+            (Ok(control), Ok(device)) => (control, device),
+            (Err(failure), _) | (_, Err(failure)) => {
+                connections.forget(&slot, &record);
+                return Err(failure);
+            }
+        };
+        let unmounted = Arc::new(Notify::new());
+        let serving = Serving {
+            filesystem: filesystem.clone(),
+            connections,
+            slot,
+            record,
+            _lock: lock,
+            control,
+            unmounted: Arc::clone(&unmounted),
+            ended: AtomicBool::new(false),
+        };
+        let started = start_session(filesystem, device, unmounted).await;
+        let recorded =
+            started.and_then(|()| serving.connections.records().write(&serving.slot, &serving.record));
+        if let Err(error) = recorded {
+            return Err(internal("starting to serve the file system", &error));
+        }
+        Ok(serving)
+    }
+
+    /// Serves until the file system is unmounted, by whomever.
+    async fn serve(self) {
+        let (Ok(mut terminate), Ok(mut interrupt)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            return; // which unmounts
+        };
+        let (give, mut orders) = mpsc::channel(4);
+        loop {
+            tokio::select! {
+                () = self.unmounted.notified() => break self.clean_up(),
+                _ = terminate.recv() => break drop(self.end(Unmount::Detach).await),
+                _ = interrupt.recv() => break drop(self.end(Unmount::Detach).await),
+                Ok((stream, _)) = self.control.accept() => drop(tokio::spawn(take_order(stream, give.clone()))),
+                Some((order, stream)) = orders.recv() => {
+                    let (reply, ended) = self.obey(order).await;
+                    // The one who asked may have gone; what was asked is done all the same.
+                    let _ = tokio::task::spawn_blocking(move || send_reply(stream, &reply)).await;
+                    if ended {
+                        break;
+                    }
+                }
+            }
+        }
+        self.filesystem.remote().shut_down().await;
+    }
+
+    /// Does what was ordered; says whether that was the end.
+    async fn obey(&self, order: Order) -> (Reply, bool) {
+        match order {
+            Order::Status => {
+                let mut health = self.filesystem.remote().health();
+                health.open_files = self.filesystem.open_files();
+                (Reply::Status(health), false)
+            }
+            Order::Unmount { force } => {
+                let how = if force { Unmount::Detach } else { Unmount::IfUnused };
+                match self.end(how).await {
+                    Ok(()) => (Reply::Unmounted, true),
+                    Err(failure) => (Reply::Failed(failure), false),
+                }
+            }
+        }
+    }
+
+    /// Unmounts and removes what was ours.
+    async fn end(&self, how: Unmount) -> Reached<()> {
+        let mount_point = self.record.mount_point.clone();
+        // Not on this task: the kernel may have to write something back first, and we are whom it writes to.
+        let unmounted = tokio::task::spawn_blocking(move || unmount(Path::new(&mount_point), how)).await;
+        match unmounted {
+            Ok(Ok(())) => {
+                self.clean_up();
+                Ok(())
+            }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => Err(self.in_use()),
+            Ok(Err(error)) => Err(internal(&format!("cannot unmount {}", self.record.mount_point), &error)),
+            Err(error) => Err(internal("unmounting", &error)),
+        }
+    }
+
+    fn in_use(&self) -> Failure {
+        let name = self.record.local.as_deref().unwrap_or(&self.record.remote);
+        let files = match self.filesystem.open_files() {
+            0 => "a program has its working directory there".to_owned(),
+            1 => "a file is open".to_owned(),
+            count => format!("{count} files are open"),
+        };
+        Failure::new(
+            Status::OPEN_FILES,
+            format!(
+                "{name} is in use: {files}; close them, or force the disconnection and lose what is unsaved"
+            ),
+        )
+    }
+
+    fn clean_up(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        self.connections.forget(&self.slot, &self.record);
+        let lock = self.connections.records().directory().join(format!("{}.lock", self.slot.stem()));
+        let _ = fs::remove_file(lock);
+    }
+}
+
+/// Serves the kernel's requests on threads of their own.
+async fn start_session(
+    filesystem: Mounted<SmbFs>,
+    device: OwnedFd,
+    unmounted: Arc<Notify>,
+) -> io::Result<()> {
+    let mut config = Config::default();
+    config.n_threads = Some(KERNEL_THREADS);
+    config.clone_fd = true;
+    // The kernel lets nobody in but the user who mounted; a second check here would only refuse its own
+    // threads.
+    let session =
+        tokio::task::spawn_blocking(move || Session::from_fd(filesystem, device, SessionACL::All, config));
+    let session = session.await.map_err(io::Error::other)??;
+    thread::Builder::new().name("session".into()).spawn(move || {
+        let _ = session.run();
+        unmounted.notify_one();
+    })?;
+    Ok(())
+}
+
+/// Opens the control socket of a slot, beside its record.
+fn listen(records: &Records, slot: &Slot) -> io::Result<tokio::net::UnixListener> {
+    let path = records.directory().join(slot.socket_name());
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Through a descriptor of the directory, because an address holds 108 bytes and a path may be longer. The
+    // mode comes from the umask, which leaves nothing to others.
+    let directory = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+        .open(records.directory())?;
+    let through = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(slot.socket_name());
+    let listener = match UnixListener::bind(&through) {
+        // A process that cannot be dumped may not be allowed to look at its own descriptors.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => UnixListener::bind(&path)?,
+        bound => bound?,
+    };
+    listener.set_nonblocking(true)?;
+    tokio::net::UnixListener::from_std(listener)
+}
+
+/// Reads an order, if the one who gives it may.
+async fn take_order(stream: tokio::net::UnixStream, give: mpsc::Sender<(Order, UnixStream)>) {
+    let allowed = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == dirs::effective_uid());
+    if !allowed {
+        return;
+    }
+    let Ok(stream) = stream.into_std() else { return };
+    let read = tokio::task::spawn_blocking(move || -> io::Result<Option<(Order, UnixStream)>> {
+        let mut stream = stream;
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(ASKING))?;
+        stream.set_write_timeout(Some(ASKING))?;
+        Ok(frame::read_json(&mut stream)?.map(|order| (order, stream)))
+    });
+    if let Ok(Ok(Some(order))) = read.await {
+        let _ = give.send(order).await;
+    }
+}
+
+fn send_reply(mut stream: UnixStream, reply: &Reply) -> io::Result<()> {
+    frame::write_json(&mut stream, reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_helper_holds_a_slot_until_it_ends() {
+        let base = tempfile::tempdir().unwrap();
+        let records = Records::of(base.path());
+        records.ensure().unwrap();
+        let slot = Slot::of_local("Z:").unwrap();
+        let held = Lock::take(&records, &slot).unwrap().unwrap();
+        assert!(Lock::take(&records, &slot).unwrap().is_none());
+        drop(held);
+        assert!(Lock::take(&records, &slot).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_password_that_is_not_text_is_refused_without_being_quoted() {
+        let mut wire = Vec::new();
+        frame::write(&mut wire, frame::Kind::Secret, b"hunter2\xff").unwrap();
+        let error = password_in(&mut wire.as_slice()).unwrap_err();
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+}

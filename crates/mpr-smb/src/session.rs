@@ -1,0 +1,346 @@
+//! Reaching a server, proving who the user is, asking for a share.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mpr_abi::Status;
+use mpr_helper::protocol::{Failure, Login, ShareKind, Stage};
+use mpr_remotefs::Reached;
+use smb2::client::{Cipher, Connection, Session};
+use smb2::msg::tree_connect::{ShareType, TreeConnectRequest, TreeConnectRequestFlags, TreeConnectResponse};
+use smb2::pack::{ReadCursor, Unpack};
+use smb2::transport::{ConnectOptions, TcpTransport};
+use smb2::types::flags::{Capabilities, ShareFlags};
+use smb2::types::{Command, Dialect, SessionId, TreeId};
+use zeroize::Zeroizing;
+
+use crate::status::wn;
+use crate::tap::Tap;
+
+/// How long a server may take to accept a TCP connection.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take over any request.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The port of SMB.
+const PORT: u16 = 445;
+
+/// Whom to connect as, and to what.
+pub struct Target {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port, if not 445.
+    pub port: Option<u16>,
+    /// Who connects.
+    pub login: Login,
+    /// The password, if there is one. Wiped when dropped.
+    pub password: Option<Zeroizing<String>>,
+    /// Refuse a server that cannot encrypt.
+    pub require_encryption: bool,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Target {
+    /// The name people use: `//host` or `//host:port`.
+    pub(crate) fn name(&self) -> String {
+        match self.port {
+            Some(port) => format!("//{}:{port}", self.host),
+            None => format!("//{}", self.host),
+        }
+    }
+
+    fn address(&self) -> String {
+        let port = self.port.unwrap_or(PORT);
+        if self.host.contains(':') {
+            format!("[{}]:{port}", self.host)
+        } else {
+            format!("{}:{port}", self.host)
+        }
+    }
+}
+
+/// Called as connecting proceeds.
+pub type OnStage<'a> = &'a (dyn Fn(Stage) + Send + Sync);
+
+/// An authenticated connection to a server, without a share.
+pub(crate) struct Signed {
+    pub(crate) connection: Connection,
+    session: Session,
+}
+
+/// A share that was granted.
+pub(crate) struct Granted {
+    pub(crate) tree: TreeId,
+    pub(crate) kind: ShareKind,
+}
+
+impl Signed {
+    /// Reaches the server and authenticates. `previous` is the session this one replaces: the server ends it,
+    /// so that what it held open does not stand in our own way.
+    pub(crate) async fn in_to(
+        target: &Target,
+        previous: Option<SessionId>,
+        on_stage: OnStage<'_>,
+    ) -> Reached<Signed> {
+        let credentials = Credentials::of(target)?;
+        on_stage(Stage::Connecting);
+        let wire =
+            TcpTransport::connect_with(target.address(), ConnectOptions::with_timeout(CONNECT_PATIENCE))
+                .await
+                .map_err(|error| unreachable(target, &error))?;
+        let tap = Tap::new(wire);
+        let mut connection =
+            Connection::from_transport(Box::new(Arc::clone(&tap)), Box::new(Arc::clone(&tap)), &target.host);
+        connection.set_response_timeout(Some(PATIENCE));
+        connection.set_send_timeout(Some(PATIENCE));
+        connection.negotiate().await.map_err(|error| {
+            Failure::new(
+                Status::BAD_NETPATH,
+                format!("{} does not speak SMB 2 or 3: {}", target.name(), short(&error)),
+            )
+        })?;
+        tap.mend_hash(&connection);
+
+        on_stage(Stage::Authenticating);
+        if let Some(previous) = previous {
+            connection.set_previous_session_id(previous);
+        }
+        let session =
+            Session::setup(&mut connection, credentials.user, credentials.password, credentials.domain)
+                .await
+                .map_err(|error| refused(target, &credentials, &error))?;
+        let mut signed = Signed { connection, session };
+        if target.require_encryption {
+            signed.encrypt(target)?;
+        }
+        Ok(signed)
+    }
+
+    /// Asks for a share.
+    pub(crate) async fn share(&mut self, target: &Target, share: &str) -> Reached<Granted> {
+        let name = format!("{}/{share}", target.name());
+        let request = TreeConnectRequest {
+            flags: TreeConnectRequestFlags::default(),
+            path: format!(r"\\{}\{share}", target.host),
+        };
+        let frame = self
+            .connection
+            .execute(Command::TreeConnect, &request, None)
+            .await
+            .map_err(|error| Failure::new(Status::NET_ERROR, format!("{name}: {}", short(&error))))?;
+        let status = frame.header.status;
+        if !status.is_success() {
+            let code = wn(status);
+            let what = match code {
+                Status::BAD_NETNAME => format!(
+                    "{} has no share '{share}'; list its shares with: mpr browse {}",
+                    target.name(),
+                    target.name()
+                ),
+                Status::ACCESS_DENIED => {
+                    format!("{} does not let this user connect to '{share}'", target.name())
+                }
+                Status::FUNCTION_BUSY => format!("{name} takes no more connections now; try again later"),
+                _ => format!("{name} was refused: {status}"),
+            };
+            return Err(Failure::new(code, what));
+        }
+        let malformed =
+            || Failure::new(Status::NET_ERROR, format!("{name}: the server's answer cannot be understood"));
+        let granted =
+            TreeConnectResponse::unpack(&mut ReadCursor::new(&frame.body)).map_err(|_| malformed())?;
+        let tree = frame.header.tree_id.ok_or_else(malformed)?;
+        if granted.share_flags.contains(ShareFlags::ENCRYPT_DATA) && !self.connection.should_encrypt() {
+            self.encrypt(target)?;
+        }
+        let kind = match granted.share_type {
+            ShareType::Disk => ShareKind::Disk,
+            ShareType::Print => ShareKind::Printer,
+            ShareType::Pipe => ShareKind::Other,
+        };
+        Ok(Granted { tree, kind })
+    }
+
+    fn encrypt(&mut self, target: &Target) -> Reached<()> {
+        if self.connection.should_encrypt() {
+            return Ok(());
+        }
+        let cipher = self.connection.params().and_then(|params| match params.dialect {
+            Dialect::Smb3_1_1 => params.cipher,
+            // Before 3.1.1 there is one cipher, and a bit that says whether the server has it.
+            Dialect::Smb3_0 | Dialect::Smb3_0_2 if params.capabilities.contains(Capabilities::ENCRYPTION) => {
+                Some(Cipher::Aes128Ccm)
+            }
+            _ => None,
+        });
+        match (cipher, &self.session.encryption_key, &self.session.decryption_key) {
+            // A guest's keys are known to everybody; encrypting with them would be for show.
+            (Some(cipher), Some(encryption), Some(decryption)) if self.session.should_sign => {
+                self.connection.activate_encryption(encryption.clone(), decryption.clone(), cipher);
+                Ok(())
+            }
+            _ => Err(Failure::new(
+                Status::ACCESS_DENIED,
+                format!(
+                    "encryption is required, but {} does not offer it to this user; it takes SMB 3 and an account with a password",
+                    target.name()
+                ),
+            )),
+        }
+    }
+
+    /// Dialect, signing and encryption, for people.
+    pub(crate) fn security(&self) -> String {
+        let dialect = self.connection.params().map_or("SMB", |params| match params.dialect {
+            Dialect::Smb2_0_2 => "SMB 2.0.2",
+            Dialect::Smb2_1 => "SMB 2.1",
+            Dialect::Smb3_0 => "SMB 3.0",
+            Dialect::Smb3_0_2 => "SMB 3.0.2",
+            Dialect::Smb3_1_1 => "SMB 3.1.1",
+        });
+        let protection = match (self.connection.should_encrypt(), self.session.should_sign) {
+            (true, _) => "encrypted",
+            (false, true) => "signed",
+            (false, false) => "unprotected",
+        };
+        format!("{dialect}, {protection}")
+    }
+}
+
+/// What is sent to prove who the user is.
+struct Credentials<'a> {
+    user: &'a str,
+    password: &'a str,
+    domain: &'a str,
+}
+
+impl<'a> Credentials<'a> {
+    fn of(target: &'a Target) -> Reached<Credentials<'a>> {
+        let password = target.password.as_deref().map(String::as_str);
+        match &target.login {
+            Login::Anonymous => Ok(Credentials { user: "", password: "", domain: "" }),
+            Login::Guest => Ok(Credentials { user: "Guest", password: password.unwrap_or(""), domain: "" }),
+            Login::Account { user, domain } => match password {
+                Some(password) => Ok(Credentials { user, password, domain }),
+                None => Err(Failure::new(
+                    Status::BAD_PASSWORD,
+                    format!(
+                        "{} needs a password for user '{user}' and none was given; give one, or connect as user 'guest' if the server allows guests",
+                        target.name()
+                    ),
+                )),
+            },
+        }
+    }
+}
+
+fn unreachable(target: &Target, error: &smb2::Error) -> Failure {
+    let name = target.name();
+    let why = match error {
+        smb2::Error::ConnectFailed { attempts, .. } if attempts.is_empty() => {
+            "its name is not known; check the spelling".to_owned()
+        }
+        smb2::Error::ConnectFailed { attempts, .. } => {
+            let refused = attempts
+                .iter()
+                .all(|attempt| attempt.error_kind == Some(std::io::ErrorKind::ConnectionRefused));
+            if refused {
+                format!("nothing listens on port {} there", target.port.unwrap_or(PORT))
+            } else {
+                "it does not answer; check the network, the address and its firewall".to_owned()
+            }
+        }
+        smb2::Error::Timeout => {
+            "it does not answer; check the network, the address and its firewall".to_owned()
+        }
+        smb2::Error::Io(_) if target.host.parse::<IpAddr>().is_err() => {
+            "its name is not known; check the spelling".to_owned()
+        }
+        other => short(other),
+    };
+    Failure::new(Status::BAD_NETPATH, format!("cannot reach {name}: {why}"))
+}
+
+fn refused(target: &Target, credentials: &Credentials<'_>, error: &smb2::Error) -> Failure {
+    let name = target.name();
+    let who = if credentials.user.is_empty() { "nobody (anonymous)" } else { credentials.user };
+    match error {
+        smb2::Error::Protocol { status, .. } => {
+            let code = wn(*status);
+            let what = match status.0 {
+                0xC000_006D | 0xC000_006A | 0xC000_0064 => {
+                    format!("{name} does not accept this user name and password for '{who}'")
+                }
+                0xC000_0071 | 0xC000_0224 => {
+                    format!("the password of '{who}' on {name} has expired and must be changed there first")
+                }
+                0xC000_0072 => format!("the account '{who}' is disabled on {name}"),
+                0xC000_0193 => format!("the account '{who}' on {name} has expired"),
+                0xC000_0234 => {
+                    format!("the account '{who}' is locked on {name} after too many wrong passwords")
+                }
+                _ => format!("{name} refuses to log '{who}' in: {status}"),
+            };
+            // A refused logon is about the user, whatever name the server gives it.
+            let code = if code == Status::ACCESS_DENIED { Status::LOGON_FAILURE } else { code };
+            Failure::new(code, what)
+        }
+        smb2::Error::GuestSessionRefused { .. } => Failure::new(
+            Status::LOGON_FAILURE,
+            format!(
+                "{name} does not know '{who}' by this password and offered a guest's rights instead, which were not asked for"
+            ),
+        ),
+        smb2::Error::SignatureInvalid { .. } => Failure::new(
+            Status::ACCESS_DENIED,
+            format!("{name} did not prove that it is the server it claims to be: {}", short(error)),
+        ),
+        other => Failure::new(Status::NET_ERROR, format!("logging in to {name}: {}", short(other))),
+    }
+}
+
+/// An error as one line of bounded length: some of it was written by the server.
+pub(crate) fn short(error: &smb2::Error) -> String {
+    error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(host: &str, port: Option<u16>) -> Target {
+        Target {
+            host: host.into(),
+            port,
+            login: Login::Account { user: "joe".into(), domain: String::new() },
+            password: None,
+            require_encryption: false,
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_so_that_its_port_can_be_told_apart() {
+        assert_eq!(target("nas", None).address(), "nas:445");
+        assert_eq!(target("fe80::1", Some(14450)).address(), "[fe80::1]:14450");
+    }
+
+    #[test]
+    fn a_user_without_a_password_is_told_so_before_anything_is_sent() {
+        let failure = Credentials::of(&target("nas", None)).err().unwrap();
+        assert_eq!(failure.status, Status::BAD_PASSWORD.0);
+        assert!(failure.message.contains("joe") && failure.message.contains("guest"), "{failure}");
+    }
+
+    #[test]
+    fn a_target_shows_no_password() {
+        let mut target = target("nas", None);
+        target.password = Some(Zeroizing::new("hunter2".into()));
+        assert!(!format!("{target:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,340 @@
+//! Requests as they are sent, answers as they are read. Pure functions on bytes.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mpr_remotefs::{Attributes, Entry, Kind};
+use smb2::msg::close::CloseRequest;
+use smb2::msg::create::{CreateDisposition, CreateRequest, CreateResponse, ImpersonationLevel, ShareAccess};
+use smb2::msg::directory_info::DirectoryInfoEntry;
+use smb2::msg::query_directory::{FileInformationClass, QueryDirectoryFlags, QueryDirectoryRequest};
+use smb2::msg::query_info::{InfoType, QueryInfoRequest};
+use smb2::msg::read::ReadRequest;
+use smb2::msg::set_info::SetInfoRequest;
+use smb2::msg::write::WriteRequest;
+use smb2::name::{decode_name, encode_name};
+use smb2::pack::FileTime;
+use smb2::types::flags::{FileAccessMask, FileAttributes};
+use smb2::types::{FileId, OplockLevel};
+
+/// Names a file has between its removal and the closing of its last handle; never shown in a listing.
+pub(crate) const REMOVED_PREFIX: &str = ".mpr-deleted-";
+
+/// Create options.
+pub(crate) const DIRECTORY: u32 = 0x01;
+pub(crate) const NOT_DIRECTORY: u32 = 0x40;
+pub(crate) const NOT_THROUGH_LINKS: u32 = 0x0020_0000;
+
+/// Classes of information about a file, and about its file system.
+const BASIC: u8 = 4;
+const INTERNAL: u8 = 6;
+const RENAME: u8 = 10;
+const DISPOSITION: u8 = 13;
+const END_OF_FILE: u8 = 20;
+const NETWORK_OPEN: u8 = 34;
+const FULL_SIZE: u8 = 7;
+
+/// The name of a path as the server wants it: mapped component by component, joined with backslashes.
+pub(crate) fn wire_name(path: &str) -> String {
+    let mut name = String::with_capacity(path.len());
+    for component in path.split('/').filter(|component| !component.is_empty()) {
+        if !name.is_empty() {
+            name.push('\\');
+        }
+        name.push_str(&encode_name(component));
+    }
+    name
+}
+
+/// CREATE, letting everybody else read, write and delete meanwhile.
+pub(crate) fn create(
+    path: &str,
+    access: u32,
+    disposition: CreateDisposition,
+    options: u32,
+    attributes: u32,
+) -> CreateRequest {
+    CreateRequest {
+        requested_oplock_level: OplockLevel::None,
+        impersonation_level: ImpersonationLevel::Impersonation,
+        desired_access: FileAccessMask::new(access),
+        file_attributes: attributes,
+        share_access: ShareAccess(
+            ShareAccess::FILE_SHARE_READ | ShareAccess::FILE_SHARE_WRITE | ShareAccess::FILE_SHARE_DELETE,
+        ),
+        create_disposition: disposition,
+        create_options: options,
+        name: wire_name(path),
+        create_contexts: Vec::new(),
+    }
+}
+
+/// CLOSE.
+pub(crate) fn close(id: FileId) -> CloseRequest {
+    CloseRequest { flags: 0, file_id: id }
+}
+
+fn query(info_type: InfoType, class: u8, length: u32, id: FileId) -> QueryInfoRequest {
+    QueryInfoRequest {
+        info_type,
+        file_info_class: class,
+        output_buffer_length: length,
+        additional_information: 0,
+        flags: 0,
+        file_id: id,
+        input_buffer: Vec::new(),
+    }
+}
+
+/// Asks for a file's number.
+pub(crate) fn query_number(id: FileId) -> QueryInfoRequest {
+    query(InfoType::File, INTERNAL, 8, id)
+}
+
+/// Asks for times, sizes and attributes.
+pub(crate) fn query_attributes(id: FileId) -> QueryInfoRequest {
+    query(InfoType::File, NETWORK_OPEN, 56, id)
+}
+
+/// Asks for room on the file system.
+pub(crate) fn query_space(id: FileId) -> QueryInfoRequest {
+    query(InfoType::Filesystem, FULL_SIZE, 32, id)
+}
+
+fn set(class: u8, buffer: Vec<u8>, id: FileId) -> SetInfoRequest {
+    SetInfoRequest {
+        info_type: InfoType::File,
+        file_info_class: class,
+        additional_information: 0,
+        file_id: id,
+        buffer,
+    }
+}
+
+/// Sets times and attributes; zero leaves each as it is.
+pub(crate) fn set_basic(
+    accessed: Option<SystemTime>,
+    modified: Option<SystemTime>,
+    attributes: u32,
+    id: FileId,
+) -> SetInfoRequest {
+    let filetime =
+        |time: Option<SystemTime>| time.map_or(0, |time| FileTime::from_system_time(time).0.max(1));
+    let mut buffer = Vec::with_capacity(40);
+    buffer.extend_from_slice(&0u64.to_le_bytes()); // creation
+    buffer.extend_from_slice(&filetime(accessed).to_le_bytes());
+    buffer.extend_from_slice(&filetime(modified).to_le_bytes());
+    buffer.extend_from_slice(&0u64.to_le_bytes()); // change
+    buffer.extend_from_slice(&attributes.to_le_bytes());
+    buffer.extend_from_slice(&[0; 4]);
+    set(BASIC, buffer, id)
+}
+
+/// Sets the length.
+pub(crate) fn set_size(size: u64, id: FileId) -> SetInfoRequest {
+    set(END_OF_FILE, size.to_le_bytes().to_vec(), id)
+}
+
+/// Gives the open file another name.
+pub(crate) fn set_name(path: &str, replace: bool, id: FileId) -> SetInfoRequest {
+    let name: Vec<u8> = wire_name(path).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut buffer = Vec::with_capacity(20 + name.len());
+    buffer.extend_from_slice(&[u8::from(replace), 0, 0, 0, 0, 0, 0, 0]);
+    buffer.extend_from_slice(&0u64.to_le_bytes()); // root directory
+    buffer.extend_from_slice(&u32::try_from(name.len()).unwrap_or(u32::MAX).to_le_bytes());
+    buffer.extend_from_slice(&name);
+    if buffer.len() < 24 {
+        buffer.resize(24, 0); // the structure's size with its padding, below which servers refuse it
+    }
+    set(RENAME, buffer, id)
+}
+
+/// Has the file removed when its last handle is closed.
+pub(crate) fn set_removed(id: FileId) -> SetInfoRequest {
+    set(DISPOSITION, vec![1], id)
+}
+
+/// READ.
+pub(crate) fn read_request(id: FileId, offset: u64, length: u32) -> ReadRequest {
+    ReadRequest {
+        padding: 0x50,
+        flags: 0,
+        length,
+        offset,
+        file_id: id,
+        minimum_count: 0,
+        channel: 0,
+        remaining_bytes: 0,
+        read_channel_info: Vec::new(),
+    }
+}
+
+/// WRITE.
+pub(crate) fn write_request(id: FileId, offset: u64, data: Vec<u8>) -> WriteRequest {
+    WriteRequest {
+        data_offset: 0x70,
+        offset,
+        file_id: id,
+        channel: 0,
+        remaining_bytes: 0,
+        write_channel_info_offset: 0,
+        write_channel_info_length: 0,
+        flags: 0,
+        data,
+    }
+}
+
+/// QUERY_DIRECTORY: the next entries, with their numbers.
+pub(crate) fn query_directory(id: FileId, length: u32) -> QueryDirectoryRequest {
+    QueryDirectoryRequest {
+        file_information_class: FileInformationClass::FileIdBothDirectoryInformation,
+        flags: QueryDirectoryFlags(0),
+        file_index: 0,
+        file_id: id,
+        output_buffer_length: length,
+        file_name: "*".to_owned(),
+    }
+}
+
+/// Times, sizes and attributes as the server counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) created: FileTime,
+    pub(crate) accessed: FileTime,
+    pub(crate) modified: FileTime,
+    pub(crate) changed: FileTime,
+    pub(crate) allocated: u64,
+    pub(crate) size: u64,
+    pub(crate) attributes: u32,
+}
+
+impl Facts {
+    pub(crate) fn of_create(response: &CreateResponse) -> Facts {
+        Facts {
+            created: response.creation_time,
+            accessed: response.last_access_time,
+            modified: response.last_write_time,
+            changed: response.change_time,
+            allocated: response.allocation_size,
+            size: response.end_of_file,
+            attributes: response.file_attributes,
+        }
+    }
+
+    /// Reads the answer to [`query_attributes`].
+    pub(crate) fn parse(buffer: &[u8]) -> Option<Facts> {
+        let number = |at: usize| u64_at(buffer, at);
+        Some(Facts {
+            created: FileTime(number(0)?),
+            accessed: FileTime(number(8)?),
+            modified: FileTime(number(16)?),
+            changed: FileTime(number(24)?),
+            allocated: number(32)?,
+            size: number(40)?,
+            attributes: u32_at(buffer, 48)?,
+        })
+    }
+
+    pub(crate) fn with_number(&self, id: u64) -> Attributes {
+        let attributes = FileAttributes(self.attributes);
+        let kind = if attributes.is_directory() { Kind::Directory } else { Kind::File };
+        let time = |time: FileTime| time.to_system_time().unwrap_or(UNIX_EPOCH);
+        Attributes {
+            kind,
+            size: if kind == Kind::Directory { 0 } else { self.size },
+            allocated: if kind == Kind::Directory { 0 } else { self.allocated },
+            accessed: time(self.accessed),
+            modified: time(self.modified),
+            changed: time(self.changed),
+            created: time(self.created),
+            id,
+            // On a directory the bit says "has a custom icon" and forbids nothing.
+            read_only: kind == Kind::File && attributes.is_readonly(),
+        }
+    }
+}
+
+/// Reads the answer to [`query_number`].
+pub(crate) fn parse_number(buffer: &[u8]) -> Option<u64> {
+    u64_at(buffer, 0)
+}
+
+/// Reads the answer to [`query_space`]: total, available and free units, and bytes in a unit.
+pub(crate) fn parse_space(buffer: &[u8]) -> Option<(u64, u64, u64, u64)> {
+    let unit = u64::from(u32_at(buffer, 24)?) * u64::from(u32_at(buffer, 28)?);
+    Some((u64_at(buffer, 0)?, u64_at(buffer, 8)?, u64_at(buffer, 16)?, unit))
+}
+
+/// An entry of a listing; `None` for what is not to be shown: the directory itself, its parent, removed files
+/// that are still open, and names that no file system on this side can hold.
+pub(crate) fn entry(raw: &DirectoryInfoEntry) -> Option<Entry> {
+    let name = decode_name(&raw.file_name).into_owned();
+    let unusable =
+        name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) || name.len() > 1020;
+    if unusable || name.starts_with(REMOVED_PREFIX) {
+        return None;
+    }
+    let facts = Facts {
+        created: raw.creation_time,
+        accessed: raw.last_access_time,
+        modified: raw.last_write_time,
+        changed: raw.change_time,
+        allocated: raw.allocation_size,
+        size: raw.end_of_file,
+        attributes: raw.file_attributes,
+    };
+    Some(Entry { name, attributes: facts.with_number(raw.file_id.unwrap_or(0)) })
+}
+
+fn u64_at(buffer: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*buffer.get(at..)?.first_chunk()?))
+}
+
+fn u32_at(buffer: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*buffer.get(at..)?.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_mapped_component_by_component() {
+        assert_eq!(wire_name("a/b c/who?"), "a\\b c\\who\u{F025}");
+        assert_eq!(wire_name("dots./x"), "dots\u{F029}\\x");
+        assert_eq!(wire_name(""), "");
+        assert_eq!(wire_name("back\\slash"), "back\u{F026}slash");
+    }
+
+    #[test]
+    fn the_shortest_rename_is_as_long_as_servers_want_it() {
+        assert_eq!(set_name("a", true, FileId::SENTINEL).buffer.len(), 24);
+        let request = set_name("long name", false, FileId::SENTINEL);
+        assert_eq!(request.buffer.len(), 20 + 18);
+        assert_eq!(request.buffer[0], 0);
+    }
+
+    #[test]
+    fn what_is_not_set_is_sent_as_zero_and_so_stays() {
+        assert_eq!(set_basic(None, None, 0, FileId::SENTINEL).buffer, vec![0; 40]);
+        let ancient =
+            set_basic(Some(UNIX_EPOCH - std::time::Duration::from_secs(1 << 40)), None, 0, FileId::SENTINEL);
+        assert_eq!(ancient.buffer[8..16], 1u64.to_le_bytes());
+    }
+
+    #[test]
+    fn truncated_answers_are_no_answers() {
+        assert_eq!(Facts::parse(&[0; 51]), None);
+        assert!(Facts::parse(&[0; 52]).is_some());
+        assert_eq!(parse_number(&[0; 7]), None);
+        assert_eq!(parse_space(&[0; 31]), None);
+    }
+
+    #[test]
+    fn a_server_cannot_put_a_path_into_a_listing() {
+        let named = |name: &str| DirectoryInfoEntry { file_name: name.into(), ..Default::default() };
+        for bad in ["", ".", "..", "../x", "a/b", "a\0b", ".mpr-deleted-00"] {
+            assert_eq!(entry(&named(bad)), None, "{bad:?}");
+        }
+        assert_eq!(entry(&named("who\u{F025}")).unwrap().name, "who?");
+    }
+}
