@@ -263,7 +263,7 @@ impl<'a> Table<'a> {
                 cost,
                 prefix: String::new(),
                 entries: entries.into_inner(),
-                known: vec!["enabled"],
+                known: Vec::new(),
                 problems: Vec::new(),
             }),
             Err(error) => Err(Problem {
@@ -499,9 +499,6 @@ impl<'a> Table<'a> {
 
     /// Notes what nobody asked for, and gives up all problems.
     fn finish(mut self) -> Vec<Problem> {
-        if matches!(self.cost, Cost::Settings) {
-            self.known.retain(|known| *known != "enabled");
-        }
         for (key, _) in std::mem::take(&mut self.entries).into_iter().take(MOST_ITEMS) {
             let name = key.get_ref();
             let remedy = match closest(name, &self.known) {
