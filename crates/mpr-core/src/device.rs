@@ -27,26 +27,27 @@ pub enum DeviceClass {
 /// Longest path accepted as a device, in bytes: the kernel's own limit.
 const MAX_PATH_BYTES: usize = 4095;
 
+const COLON: u16 = b':' as u16;
+
 impl LocalDevice {
     /// Reads a device name, given in UTF-16 without terminator. `None` if it is not the name of a device
     /// that can be redirected.
     #[must_use]
     pub fn parse(name: &[u16]) -> Option<Self> {
-        match name {
-            [letter, colon] if *colon == u16::from(b':') => {
-                let letter = ascii(*letter)?;
-                letter.is_ascii_alphabetic().then(|| LocalDevice::Drive(letter.to_ascii_uppercase()))
-            }
-            [l, p, t, digit] | [l, p, t, digit, 0x3A] => {
-                let port = [ascii(*l)?, ascii(*p)?, ascii(*t)?].map(|c| c.to_ascii_uppercase());
-                let digit = ascii(*digit)?;
-                if port == ['L', 'P', 'T'] && ('1'..='9').contains(&digit) {
-                    return Some(LocalDevice::Printer(digit as u8 - b'0'));
-                }
-                Self::directory(name)
-            }
-            _ => Self::directory(name),
-        }
+        Self::drive(name).or_else(|| Self::printer(name)).or_else(|| Self::directory(name))
+    }
+
+    fn drive(name: &[u16]) -> Option<Self> {
+        let &[letter, COLON] = name else { return None };
+        let letter = ascii(letter).filter(char::is_ascii_alphabetic)?;
+        Some(LocalDevice::Drive(letter.to_ascii_uppercase()))
+    }
+
+    fn printer(name: &[u16]) -> Option<Self> {
+        let (&[l, p, t, digit] | &[l, p, t, digit, COLON]) = name else { return None };
+        let port = [ascii(l)?, ascii(p)?, ascii(t)?].map(|letter| letter.to_ascii_uppercase());
+        let digit = ascii(digit).filter(|digit| ('1'..='9').contains(digit))?;
+        (port == ['L', 'P', 'T']).then_some(LocalDevice::Printer(digit as u8 - b'0'))
     }
 
     #[cfg(not(unix))]
@@ -143,7 +144,10 @@ mod tests {
         assert_eq!(parse("/mnt/data/").as_deref(), Some("/mnt/data"));
         assert_eq!(parse("/mnt/./a/../data").as_deref(), Some("/mnt/data"));
         assert_eq!(parse("/MNT").as_deref(), Some("/MNT"));
-        assert_eq!(parse("/a/b").as_deref(), Some("/a/b"));
+        // As long as the name of a drive or a printer, and neither.
+        for short in ["/:", "/a/b", "/a/ü", "/LP:"] {
+            assert_eq!(parse(short).as_deref(), Some(short));
+        }
         for wrong in ["/", "/..", "//server/share", "mnt", "./mnt"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
