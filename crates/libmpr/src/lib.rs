@@ -1,0 +1,3 @@
+//! `libmpr.so` (`mpr.dll`): the functions of [`mpr_capi`] and nothing else.
+
+extern crate mpr_capi as _;
