@@ -28,6 +28,8 @@ mod problem;
 mod rewrite;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};

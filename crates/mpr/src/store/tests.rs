@@ -266,7 +266,7 @@ fn a_directory_that_is_not_the_users_alone_takes_no_change() {
 fn a_path_through_a_file_is_1205() {
     let (_directory, store) = store_with("");
     let below = Store::in_directory(store.path().join("mpr"));
-    nothing_can_be_changed(&below, Status::CANNOT_OPEN_PROFILE, "a part of it is a file");
+    nothing_can_be_changed(&below, Status::CANNOT_OPEN_PROFILE, "Not a directory");
 }
 
 #[test]
