@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::document::{Contents, Document, device_named, parse};
+use super::document::{Contents, Document, device_named, may_hold, parse};
 use super::entry::Entry;
 use super::rewrite;
 
@@ -261,6 +261,7 @@ proptest! {
         for device in DEVICES.map(|name| device_named(name).unwrap()) {
             let found = document.entry(&device);
             prop_assert_eq!(found.as_ref(), contents.entry(&device));
+            prop_assert!(found.is_none() || may_hold(text.as_bytes(), &device));
         }
         if contents.flaws.iter().any(|flaw| flaw.malformed) {
             return Ok(());

@@ -414,3 +414,17 @@ fn a_crash_after_any_step_leaves_the_old_file_or_the_new_one_and_no_lock() {
         assert_eq!(names, ["connections.toml", "connections.toml.lock"], "{step:?}");
     }
 }
+
+#[test]
+fn a_device_is_found_however_it_is_spelled() {
+    let (_directory, store) = store_with(
+        "[drives.\"\\u005a:\"]\nRemotePath = 'z'\n[drives.lpt1]\nRemotePath = 'p'\n\
+         [drives.\"/mnt//data/\"]\nRemotePath = 'd'\n",
+    );
+    for (device, remote) in [("Z:", "z"), ("LPT1", "p"), ("/mnt/data", "d")] {
+        let device = document::device_named(device).unwrap();
+        assert_eq!(store.entry(&device).unwrap().unwrap().remote, remote);
+        assert_eq!(store.forget(&device).unwrap().unwrap().remote, remote);
+    }
+    assert_eq!(text(&store), "");
+}
