@@ -133,6 +133,17 @@ impl Router {
         problems
     }
 
+    /// What was left out as far as it was met until now: in the configuration, and among the plug-ins that
+    /// were loaded already. Reads and loads nothing, so that a program can tell of it after any call.
+    #[must_use]
+    pub fn problems_so_far(&self) -> Vec<Problem> {
+        let system = self.settings.get().and_then(|settings| settings.system.as_ref());
+        let mut problems = system.map(|system| system.config().problems.clone()).unwrap_or_default();
+        problems.extend(self.providers.get().into_iter().flat_map(Providers::problems).cloned());
+        problems.extend(self.notifyees.get().into_iter().flat_map(Notifyees::problems).cloned());
+        problems
+    }
+
     #[inline]
     pub(crate) fn retry_limit(&self) -> u32 {
         self.settings().retry_limit

@@ -28,8 +28,6 @@ mod problem;
 mod rewrite;
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
@@ -106,12 +104,7 @@ impl Store {
     ///
     /// As [`Store::entries`].
     pub fn entry(&self, device: &LocalDevice) -> Result<Option<Entry>, StoreError> {
-        match file::read(&self.file)? {
-            Some(bytes) if document::may_hold(&bytes, device) => {
-                Ok(Document::parse(&bytes).ok().and_then(|document| document.entry(device)))
-            }
-            _ => Ok(None),
-        }
+        self.with_document(|document| document.entry(device)).map(Option::flatten)
     }
 
     /// Names of recently used resources, most recent first.
