@@ -5,6 +5,7 @@
 //! trusted, since half a name is still a name.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use mpr_core::device::LocalDevice;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml_parser::lexer::TokenKind;
 
 use super::entry::Entry;
 use crate::Problem;
@@ -46,8 +48,12 @@ pub struct Flaw {
     pub malformed: bool,
 }
 
-/// So many flaws are told; a file that is no store at all could have a million.
+/// So many flaws are told. A file with more mistakes in its syntax is not a store with slips of the hand.
 const MOST_FLAWS: usize = 100;
+
+/// Biggest text, in bytes, that is read around mistakes in its syntax: some 1,500 entries. The parser keeps all
+/// mistakes it finds, and in a text that is something else there may be one in every byte.
+const BIGGEST_MENDABLE: usize = 256 << 10;
 
 /// Reads `bytes` as a store's file. Any bytes will do.
 #[must_use]
@@ -83,6 +89,8 @@ pub(super) struct Document<'a> {
     root: DeTable<'a>,
     errors: Vec<toml::de::Error>,
     damage: Damage,
+    /// Where lines end; found out when the first flaw is.
+    breaks: OnceCell<Vec<usize>>,
 }
 
 /// A key of [`Document`] with its value.
@@ -97,23 +105,28 @@ impl<'a> Document<'a> {
             let line = line_of(bytes, error.valid_up_to());
             Flaw::malformed(Some(line), "is not UTF-8 text", "save it as UTF-8, or move it out of the way")
         })?;
-        let (root, errors) = DeTable::parse_recoverable(text);
+        if is_nested_too_deeply(text) {
+            let remedy = "take it apart, or move the file out of the way";
+            return Err(Flaw::malformed(None, "is nested too deeply", remedy));
+        }
+        let (root, errors) = match DeTable::parse(text) {
+            Ok(root) => (root, Vec::new()),
+            Err(error) if text.len() > BIGGEST_MENDABLE => return Err(syntax_flaw(text, &error)),
+            Err(error) => {
+                let (root, errors) = DeTable::parse_recoverable(text);
+                if errors.len() > MOST_FLAWS {
+                    return Err(syntax_flaw(text, &error));
+                }
+                (root, errors)
+            }
+        };
         let root = root.into_inner();
-        let damage = Damage::of(&root, &errors);
-        Ok(Document { text, root, errors, damage })
+        let damage = Damage::of(text, &root, &errors);
+        Ok(Document { text, root, errors, damage, breaks: OnceCell::new() })
     }
 
     fn contents(&self) -> Contents {
-        let mut flaws: Vec<Flaw> = self
-            .errors
-            .iter()
-            .take(MOST_FLAWS)
-            .map(|error| {
-                let line = error.span().map(|span| self.line(span.start));
-                let remedy = "correct it; until then what stands there is skipped and nothing can be changed";
-                Flaw::malformed(line, format!("is not well-formed TOML: {}", error.message()), remedy)
-            })
-            .collect();
+        let mut flaws: Vec<Flaw> = self.errors.iter().map(|error| syntax_flaw(self.text, error)).collect();
         let contents = Contents {
             entries: self.scan_entries(&mut flaws),
             recent: self.scan_recent(&mut flaws),
@@ -307,8 +320,22 @@ impl<'a> Document<'a> {
     }
 
     fn line(&self, offset: usize) -> usize {
-        line_of(self.text.as_bytes(), offset)
+        let breaks = self.breaks.get_or_init(|| self.text.match_indices('\n').map(|(at, _)| at).collect());
+        1 + breaks.partition_point(|at| *at < offset)
     }
+}
+
+/// Whether `bytes` could hold an entry of `device`: a look that spares taking a file apart for a drive that is
+/// not in it, which is how most connects find it.
+pub(super) fn may_hold(bytes: &[u8], device: &LocalDevice) -> bool {
+    // Of a directory there are more spellings than one can look for.
+    if let LocalDevice::Directory(_) = device {
+        return true;
+    }
+    let name = device.to_string();
+    bytes.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name.as_bytes()))
+        // The escapes a letter can be written with, in case somebody did.
+        || bytes.windows(2).any(|pair| matches!(pair, [b'\\', b'u' | b'U' | b'x']))
 }
 
 /// The device an entry is for. Canonical names are what is written; by hand one may write others.
@@ -342,6 +369,43 @@ fn integer(value: &Spanned<DeValue<'_>>) -> Option<u32> {
     }
 }
 
+/// Whether taking `text` apart could need more stack than a caller's thread may have: tables within tables are
+/// taken apart, and thrown away, by recursion. The parser's own limits allow thousands of levels.
+fn is_nested_too_deeply(text: &str) -> bool {
+    const HARMLESS: usize = 64;
+    const MOST_BRACKETS: usize = 16;
+    const MOST_DOTS: usize = 16;
+    // Each level takes one of these, so few of them cannot be deep, wherever they stand.
+    let levels = text.bytes().filter(|byte| matches!(byte, b'.' | b'[' | b'{')).count();
+    if levels <= HARMLESS {
+        return false;
+    }
+    let (mut brackets, mut dots) = (0_usize, 0_usize);
+    for token in toml_parser::Source::new(text).lex() {
+        match token.kind() {
+            TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => brackets += 1,
+            TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => {
+                brackets = brackets.saturating_sub(1)
+            }
+            TokenKind::Dot => dots += 1,
+            TokenKind::Equals | TokenKind::Comma | TokenKind::Newline => dots = 0,
+            _ => {}
+        }
+        if brackets > MOST_BRACKETS || dots > MOST_DOTS {
+            return true;
+        }
+    }
+    false
+}
+
+fn syntax_flaw(text: &str, error: &toml::de::Error) -> Flaw {
+    Flaw::malformed(
+        error.span().map(|span| line_of(text.as_bytes(), span.start)),
+        format!("is not well-formed TOML: {}", error.message()),
+        "correct it; until then what stands there is skipped and nothing can be changed",
+    )
+}
+
 fn line_of(text: &[u8], offset: usize) -> usize {
     1 + text[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
 }
@@ -350,8 +414,8 @@ fn line_of(text: &[u8], offset: usize) -> usize {
 ///
 /// The parser goes on behind a mistake, but what it makes of the surroundings is a guess: a value may end
 /// early, a key may be lost, the keys of a table whose header is broken may land in the table before. All of
-/// that happens between the mistake and the last thing that was understood in front of it, so that thing is
-/// what is not trusted, and everything the mistake itself spans.
+/// that happens between the mistake and the last thing that was understood in the lines before it, so what is
+/// not trusted is that thing, and everything from there to the end of the mistake.
 #[derive(Default)]
 struct Damage {
     /// Where the names of damaged entries begin.
@@ -370,7 +434,7 @@ enum Part {
 }
 
 impl Damage {
-    fn of(root: &DeTable<'_>, errors: &[toml::de::Error]) -> Damage {
+    fn of(text: &str, root: &DeTable<'_>, errors: &[toml::de::Error]) -> Damage {
         let mut damage = Damage::default();
         if errors.is_empty() {
             return damage;
@@ -396,7 +460,9 @@ impl Damage {
         for error in errors {
             // A mistake that is nowhere may be anywhere.
             let Range { start, end } = error.span().unwrap_or(0..usize::MAX);
-            let first = places.partition_point(|(place, _)| *place <= start).saturating_sub(1);
+            let line = text.as_bytes()[..start.min(text.len())].iter().rposition(|byte| *byte == b'\n');
+            let line = line.unwrap_or(0);
+            let first = places.partition_point(|(place, _)| *place <= line).saturating_sub(1);
             for (_, part) in places[first..].iter().take_while(|(place, _)| *place <= end) {
                 match part {
                     Part::Entry(name) => _ = damage.entries.insert(*name),

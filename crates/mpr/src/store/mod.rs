@@ -28,6 +28,8 @@ mod problem;
 mod rewrite;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
@@ -104,7 +106,12 @@ impl Store {
     ///
     /// As [`Store::entries`].
     pub fn entry(&self, device: &LocalDevice) -> Result<Option<Entry>, StoreError> {
-        self.with_document(|document| document.entry(device)).map(Option::flatten)
+        match file::read(&self.file)? {
+            Some(bytes) if document::may_hold(&bytes, device) => {
+                Ok(Document::parse(&bytes).ok().and_then(|document| document.entry(device)))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Names of recently used resources, most recent first.

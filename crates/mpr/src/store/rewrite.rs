@@ -163,7 +163,7 @@ fn name_of(drives: &dyn TableLike, device: &LocalDevice) -> Option<String> {
 
 /// Makes `key` say `value`, in its place and with the comment behind it.
 fn set(table: &mut dyn TableLike, key: &str, value: impl Into<Value>) {
-    let mut value = value.into();
+    let mut value = on_one_line(value.into());
     match table.get_mut(key).and_then(Item::as_value_mut) {
         // Also the way it is written stays, if it says so already.
         Some(old) if old.as_str().is_some() && old.as_str() == value.as_str() => {}
@@ -174,6 +174,21 @@ fn set(table: &mut dyn TableLike, key: &str, value: impl Into<Value>) {
         }
         None => _ = table.insert(key, Item::Value(value)),
     }
+}
+
+/// A string with line breaks would be written over several lines, whose ends are the file's and not its own.
+fn on_one_line(value: Value) -> Value {
+    let Some(text) = value.as_str().filter(|text| text.contains('\n')) else { return value };
+    let mut quoted = String::from('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            _ if character.is_control() => quoted.push_str(&format!("\\U{:08X}", u32::from(character))),
+            _ => quoted.push(character),
+        }
+    }
+    quoted.push('"');
+    quoted.parse().unwrap_or(value)
 }
 
 /// Collects the comments in front of `item` and of what lies in it under headers of its own.

@@ -266,7 +266,7 @@ fn a_directory_that_is_not_the_users_alone_takes_no_change() {
 fn a_path_through_a_file_is_1205() {
     let (_directory, store) = store_with("");
     let below = Store::in_directory(store.path().join("mpr"));
-    nothing_can_be_changed(&below, Status::CANNOT_OPEN_PROFILE, "a part of it is a file");
+    nothing_can_be_changed(&below, Status::CANNOT_OPEN_PROFILE, "Not a directory");
 }
 
 #[test]
@@ -413,4 +413,18 @@ fn a_crash_after_any_step_leaves_the_old_file_or_the_new_one_and_no_lock() {
         names.sort();
         assert_eq!(names, ["connections.toml", "connections.toml.lock"], "{step:?}");
     }
+}
+
+#[test]
+fn a_device_is_found_however_it_is_spelled() {
+    let (_directory, store) = store_with(
+        "[drives.\"\\u005a:\"]\nRemotePath = 'z'\n[drives.lpt1]\nRemotePath = 'p'\n\
+         [drives.\"/mnt//data/\"]\nRemotePath = 'd'\n",
+    );
+    for (device, remote) in [("Z:", "z"), ("LPT1", "p"), ("/mnt/data", "d")] {
+        let device = document::device_named(device).unwrap();
+        assert_eq!(store.entry(&device).unwrap().unwrap().remote, remote);
+        assert_eq!(store.forget(&device).unwrap().unwrap().remote, remote);
+    }
+    assert_eq!(text(&store), "");
 }

@@ -1,0 +1,173 @@
+//! `mpr connect`
+
+use crate::connecting::{self, Local, Questions, Wish};
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::names::{self, RemoteName};
+use crate::output::{Output, clean};
+use crate::password;
+use crate::terminal::Terminal;
+use mpr::Router;
+use mpr_plugin::abi::{
+    CONNECT_COMMANDLINE, CONNECT_INTERACTIVE, CONNECT_PROMPT, CONNECT_REQUIRE_INTEGRITY,
+    CONNECT_REQUIRE_PRIVACY,
+};
+use serde_json::json;
+
+/// Connects a network resource, with or without a local name
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Spellings of REMOTE: //server/share, '\\\\server\\share', \\\\server@port\\share, \
+    smb://[user@]server[:port]/share, http(s)://…, dav(s)://…, nfs://server/export, server:/export, \
+    sftp://[user@]server/path. A password never stands in a name or on the command line: it is asked for, or \
+    read with one of the --password options.")]
+pub(crate) struct Connect {
+    /// The resource: //server/share, smb://server/share, …
+    remote: String,
+    /// Local name: a drive letter (Z:), an empty directory (/mnt/x), LPT1 to LPT9, or * for a free drive letter
+    local: Option<String>,
+    /// Connect as this user: NAME, DOMAIN\NAME or NAME@DOMAIN
+    #[arg(long, short, value_name = "NAME")]
+    user: Option<String>,
+    /// Remember the connection and restore it later; needs a local name
+    #[arg(long, conflicts_with = "no_persist")]
+    persist: bool,
+    /// Do not remember the connection
+    #[arg(long)]
+    no_persist: bool,
+    /// Ask this provider and no other
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    #[command(flatten)]
+    password: password::Source,
+    /// Ask for user and password before connecting, instead of trying the defaults first
+    #[arg(long, conflicts_with = "Source")]
+    prompt: bool,
+    /// Allow the provider to ask questions of its own
+    #[arg(long)]
+    interactive: bool,
+    /// Refuse a connection whose traffic is not signed
+    #[arg(long)]
+    require_signing: bool,
+    /// Refuse a connection whose traffic is not encrypted
+    #[arg(long)]
+    require_encryption: bool,
+}
+
+const QUESTIONS: Questions = Questions {
+    user: |wish| format!("User for {} (empty for yours): ", clean(&wish.remote.canonical)),
+    password: |wish| match wish.user.as_ref().or(wish.remote.user.as_ref()) {
+        Some(user) => format!("Password of {} for {}: ", clean(user), clean(&wish.remote.canonical)),
+        None => format!("Password for {}: ", clean(&wish.remote.canonical)),
+    },
+};
+
+pub(crate) fn run(connect: Connect, output: &Output) -> Result<(), Failure> {
+    let router = Router::system();
+    let mut wish = connect.wish(router)?;
+    wish.password = connect.password.read()?;
+    wish.ask = wish.password.is_none();
+    if connect.prompt {
+        ask_first(&mut wish)?;
+    }
+    let connected = connecting::connect(router, &mut wish, &QUESTIONS, output)?;
+    tell(&connected, output)
+}
+
+impl Connect {
+    fn wish(&self, router: &Router) -> Result<Wish, Failure> {
+        let remote = RemoteName::new(&self.remote)?;
+        let local = match self.local.as_deref() {
+            None => Local::None,
+            Some("*") => Local::Chosen,
+            Some(name) => match names::device(name) {
+                Some(device) => Local::Named(device),
+                None if names::device(&self.remote).is_some() => {
+                    return Err(Failure::Usage(format!(
+                        "the resource comes first, the local name second: mpr connect '{name}' {}",
+                        self.remote
+                    )));
+                }
+                None => {
+                    return Err(Failure::Usage(format!(
+                        "'{}' is no local name; use a drive letter (Z:), the absolute path of an empty directory, \
+                         LPT1 to LPT9, or '*' for a free drive letter",
+                        clean(name)
+                    )));
+                }
+            },
+        };
+        if self.persist && local == Local::None {
+            return Err(Failure::Usage(
+                "only a connection with a local name can be remembered; give one, or '*' for a free drive letter".into(),
+            ));
+        }
+        Ok(Wish {
+            remote,
+            persist: self.persist || !self.no_persist && is_habit(router),
+            local,
+            provider: self.provider.clone(),
+            user: self.user.clone(),
+            password: None,
+            flags: self.flags(),
+            ask: true,
+        })
+    }
+
+    fn flags(&self) -> u32 {
+        let mut flags = 0;
+        if self.prompt {
+            flags |= CONNECT_INTERACTIVE | CONNECT_PROMPT | CONNECT_COMMANDLINE;
+        }
+        if self.interactive {
+            flags |= CONNECT_INTERACTIVE | CONNECT_COMMANDLINE;
+        }
+        if self.require_signing {
+            flags |= CONNECT_REQUIRE_INTEGRITY;
+        }
+        if self.require_encryption {
+            flags |= CONNECT_REQUIRE_PRIVACY;
+        }
+        flags
+    }
+}
+
+/// Whether connections are remembered when nobody says. Only `net use /persistent` says so.
+fn is_habit(router: &Router) -> bool {
+    router.store().is_ok_and(|store| matches!(store.save_connections(), Ok(Some(true))))
+}
+
+fn ask_first(wish: &mut Wish) -> Result<(), Failure> {
+    let interrupt = Interrupt::ask_to_stop().ok();
+    let terminal = Terminal::open(interrupt.as_ref()).ok_or_else(|| {
+        Failure::other(
+            "there is no terminal to ask for a password at",
+            "use --password-stdin or --password-file",
+        )
+    })?;
+    match connecting::ask(&terminal, wish, &QUESTIONS)? {
+        true => Ok(()),
+        false => {
+            Err(Failure::about(mpr_plugin::Status::CANCEL, wish.doing(), Some(&wish.remote.canonical), None))
+        }
+    }
+}
+
+fn tell(connected: &connecting::Connected, output: &Output) -> Result<(), Failure> {
+    let local = connected.local.as_ref().map(ToString::to_string);
+    let remote = clean(&connected.remote);
+    let at = match &connected.path {
+        Some(path) if path.to_str() != local.as_deref() => format!(", at {}", path.display()),
+        _ => String::new(),
+    };
+    let text = match &local {
+        Some(local) => format!("{local} is connected to {remote}{at}"),
+        None => format!("{remote} is connected{at}"),
+    };
+    let fact = json!({
+        "local": local,
+        "remote": connected.remote,
+        "path": connected.path,
+        "remembered": connected.remembered,
+    });
+    output.result(&fact, text)
+}

@@ -1,0 +1,200 @@
+//! Why a command failed, told to the person who has to do something about it.
+
+use crate::explain;
+use crate::output::{Output, clean};
+use mpr::extended_error::{self, ExtendedError};
+use mpr_plugin::Status;
+use serde_json::json;
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The router or somebody it asked answered with a status.
+    Status(Box<Refusal>),
+    /// Something else went wrong: what, and what to do about it.
+    Other { what: String, remedy: String },
+    /// The command line makes no sense; the whole sentence says why.
+    Usage(String),
+    /// It failed, and everything there is to say has been said.
+    Told,
+    /// Nobody reads standard output any more.
+    Unread,
+}
+
+/// A status, and what it was the answer to.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: Status,
+    /// What was to be done: "connect Z: to \\nas\photos".
+    pub(crate) doing: String,
+    /// What was recorded on this thread during the call.
+    pub(crate) extended: ExtendedError,
+    /// Stand for `REMOTE` and `LOCAL` in hints.
+    pub(crate) remote: Option<String>,
+    pub(crate) local: Option<String>,
+}
+
+impl Failure {
+    /// A status of a call that began with [`extended_error::clear`].
+    pub(crate) fn status(status: Status, doing: impl Into<String>) -> Failure {
+        Failure::about(status, doing, None, None)
+    }
+
+    /// The same, of a call that was about these names.
+    pub(crate) fn about(
+        status: Status,
+        doing: impl Into<String>,
+        remote: Option<&str>,
+        local: Option<&str>,
+    ) -> Failure {
+        Failure::Status(Box::new(Refusal {
+            status,
+            doing: doing.into(),
+            extended: extended_error::recorded(),
+            remote: remote.map(str::to_owned),
+            local: local.map(str::to_owned),
+        }))
+    }
+
+    pub(crate) fn other(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
+        Failure::Other { what: what.into(), remedy: remedy.into() }
+    }
+
+    pub(crate) fn from_stdout(error: io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::Unread,
+            _ => Failure::other(
+                format!("cannot write to standard output: {error}"),
+                "look where the output is sent to",
+            ),
+        }
+    }
+
+    /// What the process ends with (`DESIGN.md`, Exit status).
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Failure::Status(_) | Failure::Other { .. } | Failure::Told => ExitCode::from(1),
+            Failure::Usage(_) => ExitCode::from(2),
+            // What was asked for was done; that its reader had enough (`mpr list | head -1`) is no failure.
+            Failure::Unread => ExitCode::SUCCESS,
+        }
+    }
+
+    /// Prints it on standard error.
+    pub(crate) fn tell(&self, output: &Output) {
+        let text = match self {
+            Failure::Told | Failure::Unread => return,
+            _ if output.json => format!("{}\n", self.as_json()),
+            _ => self.to_string(),
+        };
+        _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    fn as_json(&self) -> serde_json::Value {
+        match self {
+            Failure::Status(refusal) => {
+                let Refusal { status, doing, extended, .. } = &**refusal;
+                let extended = (extended.code != 0 || !extended.text.is_empty()).then(|| {
+                    json!({
+                        "code": extended.code,
+                        "text": extended.text.to_string_lossy(),
+                        "provider": extended.provider.to_string_lossy(),
+                    })
+                });
+                json!({ "error": {
+                    "code": status.0,
+                    "name": explain::name(*status),
+                    "meaning": explain::meaning(*status),
+                    "doing": doing,
+                    "extended": extended,
+                    "hint": refusal.hint(),
+                } })
+            }
+            Failure::Other { what, remedy } => json!({ "error": { "what": what, "remedy": remedy } }),
+            Failure::Usage(what) => json!({ "error": { "usage": what } }),
+            Failure::Told | Failure::Unread => json!({}),
+        }
+    }
+}
+
+impl Refusal {
+    /// The next command, about the names at hand.
+    fn hint(&self) -> Option<String> {
+        let hint = explain::of(self.status)?.hint;
+        let mut hint = hint.to_owned();
+        for (word, name) in [("REMOTE", &self.remote), ("LOCAL", &self.local)] {
+            if let Some(name) = name {
+                hint = hint.replace(word, &for_shell(name));
+            }
+        }
+        Some(hint)
+    }
+}
+
+/// A name as it can be typed at a shell: backslashes would need quotes, slashes do not.
+fn for_shell(name: &str) -> String {
+    let name = if name.starts_with(r"\\") { name.replace('\\', "/") } else { name.to_owned() };
+    let plain = |c: char| c.is_alphanumeric() || "/:@._-+,%~".contains(c);
+    if name.chars().all(plain) { name } else { format!("'{}'", name.replace('\'', r"'\''")) }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Status(refusal) => refusal.fmt(f),
+            Failure::Other { what, remedy } => writeln!(f, "error: {what}\nHint: {remedy}"),
+            Failure::Usage(what) => writeln!(f, "error: {what}\n\nFor more information, try 'mpr --help'."),
+            Failure::Told | Failure::Unread => Ok(()),
+        }
+    }
+}
+
+/// The sentence, what whoever refused it said, numbered causes, the next command.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Refusal { status, doing, extended, .. } = self;
+        let (name, meaning) = (explain::name(*status), explain::meaning(*status));
+        writeln!(f, "{name} ({}): {meaning}; cannot {}", status.0, clean(doing))?;
+        if extended.code != 0 || !extended.text.is_empty() {
+            writeln!(f, "{}", extended_line(extended))?;
+        }
+        if let Some(known) = explain::of(*status) {
+            writeln!(f, "Possible causes:")?;
+            for (number, cause) in known.causes.iter().enumerate() {
+                writeln!(f, "  {}. {cause}", number + 1)?;
+            }
+        }
+        match self.hint() {
+            Some(hint) => writeln!(f, "Hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a provider or notification library left behind: who, what, and its own code.
+pub(crate) fn extended_line(extended: &ExtendedError) -> String {
+    let ExtendedError { code, text, provider } = extended;
+    let (text, provider) = (clean(&text.to_string_lossy()), clean(&provider.to_string_lossy()));
+    let who = if provider.is_empty() { "The provider".to_owned() } else { provider };
+    match (*code, text.is_empty()) {
+        (code, true) => format!("{who} says: code {code}"),
+        (0, false) => format!("{who} says: {text}"),
+        (code, false) => format!("{who} says: {text} (code {code})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_a_hint_can_be_pasted_into_a_shell() {
+        assert_eq!(for_shell(r"\\nas\photos"), "//nas/photos");
+        assert_eq!(for_shell(r"\\nas\my photos$"), "'//nas/my photos$'");
+        assert_eq!(for_shell("it's"), r"'it'\''s'");
+        assert_eq!(for_shell("Z:"), "Z:");
+    }
+}

@@ -1,0 +1,87 @@
+//! `mpr`: connects and disconnects network resources from a shell.
+//!
+//! The main path: read the command line, do what it says, tell what came of it. Each command is a module of
+//! its own name; what several of them need is a module named for what it is about.
+
+#![forbid(unsafe_code)]
+#![allow(dead_code)] // Some of it is complete before the commands that use it.
+
+mod connect;
+mod connected;
+mod connecting;
+mod disconnect;
+mod doctor;
+mod explain;
+mod failure;
+mod interrupt;
+mod list;
+mod names;
+mod output;
+mod password;
+mod patience;
+mod place;
+mod registration;
+mod terminal;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use mpr::Router;
+use output::Output;
+use std::process::ExitCode;
+
+/// Connects and disconnects network resources
+#[derive(Parser, Debug)]
+#[command(name = "mpr", version, max_term_width = 100, arg_required_else_help = true)]
+struct Arguments {
+    /// Print facts as JSON, one object a line; failures as JSON on standard error
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print nothing but the facts asked for, and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Connect(connect::Connect),
+    Disconnect(disconnect::Disconnect),
+    List(list::List),
+    Doctor(doctor::Doctor),
+    Error(explain::Explain),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output { json: arguments.json, quiet: arguments.quiet };
+    // Each command shows what the router had to leave out; the system log need not hear it from here.
+    mpr::report::quiet();
+    let result = run(arguments.command, &output).and_then(|()| output::flush());
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.tell(&output);
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Connect(connect) => warned(output, || connect::run(connect, output)),
+        Command::Disconnect(disconnect) => warned(output, || disconnect::run(&disconnect, output)),
+        Command::List(list) => warned(output, || list::run(&list, output)),
+        Command::Doctor(doctor) => doctor::run(&doctor, output),
+        Command::Error(explain) => explain::run(&explain, output),
+    }
+}
+
+/// Runs a command that loads plug-ins, and tells once what had to be left out.
+fn warned(output: &Output, command: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    let result = command();
+    for problem in Router::system().problems_so_far() {
+        output.warn(output::clean(&problem.to_string()));
+    }
+    result
+}

@@ -1,0 +1,66 @@
+//! Somebody is waiting: tells what for when it takes longer than a second, and that an interrupt was heard.
+
+use crate::interrupt::Interrupt;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
+
+/// How long nothing needs to be said.
+const SHORT: Duration = Duration::from_secs(1);
+/// Sent by the one who waited for: it is done.
+const DONE: u8 = b'.';
+
+/// Does `work`, and says `what` on standard error if that is a terminal and the work takes long.
+pub(crate) fn during<T>(
+    what: &str,
+    quiet: bool,
+    interrupt: Option<&Interrupt>,
+    work: impl FnOnce() -> T,
+) -> T {
+    let tell = io::stderr().is_terminal() && !quiet;
+    if !tell && interrupt.is_none() {
+        return work();
+    }
+    let Ok((stream, waker)) = ends(interrupt) else { return work() };
+    let what = what.to_owned();
+    let watcher = thread::Builder::new().spawn(move || watch(stream, tell.then_some(what)));
+    // The work stays on this thread: extended errors belong to the thread they are recorded on.
+    let result = work();
+    if let Ok(watcher) = watcher {
+        _ = (&waker).write_all(&[DONE]);
+        _ = watcher.join();
+    }
+    result
+}
+
+fn ends(interrupt: Option<&Interrupt>) -> io::Result<(UnixStream, UnixStream)> {
+    match interrupt {
+        Some(interrupt) => Ok((interrupt.stream.try_clone()?, interrupt.waker.try_clone()?)),
+        None => UnixStream::pair(),
+    }
+}
+
+fn watch(mut stream: UnixStream, mut what: Option<String>) {
+    let mut byte = [0];
+    loop {
+        // Nothing is left to be said after the first second, and no time-out is needed.
+        _ = stream.set_read_timeout(what.is_some().then_some(SHORT));
+        match stream.read(&mut byte) {
+            Ok(1) if byte[0] == DONE => return,
+            Ok(1) => say("interrupted; waiting for an answer, to take it back (once more to quit at once)"),
+            Ok(_) => return,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                if let Some(what) = what.take() {
+                    say(&format!("{what} …"));
+                }
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+fn say(text: &str) {
+    _ = writeln!(io::stderr(), "{text}");
+}
