@@ -50,9 +50,8 @@ fn a_provider_and_a_notification_library_in_rust_work_as_loaded_libraries() {
     assert_eq!(connections.next_entry(), Ok(None));
     assert_eq!(connections.close(), Ok(()));
 
-    let cancel = |name: &str| {
-        router.cancel_connection(&CancelRequest { name: &wide(name), flags: 0, force: false })
-    };
+    let cancel =
+        |name: &str| router.cancel_connection(&CancelRequest { name: &wide(name), flags: 0, force: false });
     assert_eq!(cancel("Z:"), Ok(()));
     assert_eq!(cancel("Z:"), Err(Status::NOT_CONNECTED));
 
