@@ -243,10 +243,13 @@ impl Router {
         }
         let selection = self.providers().select(request.provider)?;
         if let Some(AccessBuffer { capacity, length }) = access {
+            let device = || length(&wide(if kind == RESOURCETYPE_PRINT { "LPT1" } else { "Z:" }));
+            let demanded = || selection.iter().any(|provider| provider.requires_device);
             let needed = match local {
                 Some(local) => length(local),
-                None if automatic && kind == RESOURCETYPE_PRINT => length(&wide("LPT1")),
-                None if automatic => length(&wide("Z:")),
+                None if automatic => device(),
+                // A device or the remote name: that is for whoever connects to decide.
+                None if demanded() => device().max(length(&remote)),
                 None => length(&remote),
             };
             if capacity.unwrap_or(0) < needed {
@@ -379,8 +382,9 @@ impl<'r> Connect<'r, '_> {
         let can = |capabilities: &Capabilities| capabilities.connection & wanted != 0;
         self.selection.route(Purpose::Resource, can, |provider| {
             if provider.requires_device && local.is_none() {
+                let kind = self.class_to_choose() as u32;
                 let (device, ()) = self.first_free(|device| {
-                    provider.network().add_connection(&AddConnection { local: Some(device), ..asked })
+                    provider.network().add_connection(&AddConnection { local: Some(device), kind, ..asked })
                 })?;
                 return Ok((provider, Some(device)));
             }
@@ -388,13 +392,17 @@ impl<'r> Connect<'r, '_> {
         })
     }
 
+    /// The class of a device that is chosen.
+    fn class_to_choose(&self) -> DeviceClass {
+        if self.kind == RESOURCETYPE_PRINT { DeviceClass::Print } else { DeviceClass::Disk }
+    }
+
     /// Tries one free device after another until one is not taken after all (DECISION W15).
     fn first_free<T>(
         &self,
         mut attempt: impl FnMut(&WideStr) -> Result<T, Status>,
     ) -> Result<(WideString, T), Status> {
-        let class = if self.kind == RESOURCETYPE_PRINT { DeviceClass::Print } else { DeviceClass::Disk };
-        for device in self.candidates(class) {
+        for device in self.candidates(self.class_to_choose()) {
             match attempt(&device) {
                 Err(Status::ALREADY_CONNECTED | Status::BAD_LOCALNAME) => {}
                 Err(status) => return Err(status),

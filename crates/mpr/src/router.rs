@@ -194,6 +194,17 @@ impl Builder {
         self
     }
 
+    /// Adds a provider whose network takes no connection without a local device (DECISION W12) behind the
+    /// others: a connection that is asked for without one gets the first that is free.
+    #[must_use]
+    pub fn provider_requiring_device(mut self, name: &str, network: impl NetworkProvider + 'static) -> Self {
+        if let Some(mut provider) = Provider::new(wide(name), Box::new(network)) {
+            provider.requires_device = true;
+            self.providers.push(provider);
+        }
+        self
+    }
+
     /// Registers a notification library behind the others.
     #[must_use]
     pub fn listener(self, label: &str, library: impl ConnectNotify) -> Self {
