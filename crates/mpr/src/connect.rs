@@ -344,7 +344,11 @@ impl<'r> Connect<'r, '_> {
         let Ok(Some(entry)) = self.router.store().and_then(|store| Ok(store.entry(device)?)) else {
             return false;
         };
-        let remembered: Vec<u16> = entry.remote.encode_utf16().collect();
+        let mut remembered: Vec<u16> = entry.remote.encode_utf16().collect();
+        // Whoever edits the store by hand may use any spelling.
+        if let Ok(Some(canonical)) = remote::canonical(&remembered) {
+            remembered = canonical.name;
+        }
         !remote::same_resource(&remembered, self.remote.as_slice())
     }
 
