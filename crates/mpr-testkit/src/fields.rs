@@ -79,8 +79,8 @@ impl From<&AddConnection<'_>> for Fields {
             ("lpProvider", text(add.provider)),
             ("lpUserName", text(add.user)),
             ("lpPassword", text(add.password)),
-            ("pAuthBuffer", buffer(|buffer| format!("{:02x?}", buffer.auth))),
-            ("lpUseOptions", buffer(|buffer| format!("{:02x?}", buffer.use_options))),
+            ("pAuthBuffer", buffer(|buffer| bytes(buffer.auth))),
+            ("lpUseOptions", buffer(|buffer| bytes(buffer.use_options))),
             ("dwFlags", number(add.flags)),
         ])
     }
@@ -103,6 +103,11 @@ pub(crate) fn text(text: Option<&WideStr>) -> String {
 
 pub(crate) fn number(number: u32) -> String {
     if number < 10 { number.to_string() } else { format!("{number:#x}") }
+}
+
+pub(crate) fn bytes(bytes: &[u8]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("[{}]", bytes.join(" "))
 }
 
 fn window(owner: HWND) -> String {

@@ -49,6 +49,11 @@ impl ModelNetwork {
         ModelNetwork { prefix: prefix.to_owned(), connections: Arc::default() }
     }
 
+    /// Makes a connection behind the router's back.
+    pub fn put(&self, local: Option<&str>, remote: &str) {
+        lock(&self.connections).make(local, remote);
+    }
+
     /// The connections there are, sorted, as `Z: \\server\share`; deviceless ones without device.
     #[must_use]
     pub fn connections(&self) -> Vec<String> {

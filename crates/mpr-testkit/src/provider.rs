@@ -1,6 +1,6 @@
 //! A network provider that plays its part of a script.
 
-use crate::fields::{Fields, number, text};
+use crate::fields::{Fields, bytes, number, text};
 use crate::model::Connections;
 use crate::script::{Party, Stage, lock};
 use mpr_abi::{
@@ -133,6 +133,11 @@ impl ScriptedProvider {
         lock(&self.0.connections).remote(local)
     }
 
+    /// Loses the connection of a device, without anybody having cancelled it.
+    pub fn disconnected(&self, local: &str) {
+        lock(&self.0.connections).cancel(local);
+    }
+
     fn play(&self, fields: Fields) -> Status {
         let inner = &*self.0;
         let answer = inner.stage.answer(Party::Provider(inner.number));
@@ -205,7 +210,7 @@ impl NetworkProvider for ScriptedProvider {
     }
 
     fn persistent_use_options(&self, remote: &WideStr, options: &[u8]) -> Result<Vec<u8>, Status> {
-        let question = format!("persistent_use_options({}, {options:02x?})", text(Some(remote)));
+        let question = format!("persistent_use_options({}, {})", text(Some(remote)), bytes(options));
         self.ask(question, |network| network.persistent_use_options(remote, options))
     }
 
