@@ -12,8 +12,16 @@ pub fn leave_the_caller() -> io::Result<()> {
         match unsafe { libc::fork() } {
             -1 => return Err(io::Error::last_os_error()),
             0 => {}
-            // SAFETY: ends the process at once and does not return.
-            _ => unsafe { libc::_exit(0) },
+            child => {
+                if first {
+                    // The one between ends at once; waiting for it here leaves nothing to whoever inherits
+                    // orphans, which in a container is often a program that waits for nobody.
+                    // SAFETY: a null pointer says that the status is not wanted.
+                    unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+                }
+                // SAFETY: ends the process at once and does not return.
+                unsafe { libc::_exit(0) }
+            }
         }
         if first {
             // SAFETY: takes no pointers; we are a fresh child and so no group leader, so it succeeds.

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -219,14 +219,23 @@ async fn mount_and_announce(
 /// The right to use a slot, held by the helper that serves it for as long as it lives.
 #[derive(Debug)]
 struct Lock {
+    path: PathBuf,
     _file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Still held while its file goes: whoever has it open already finds, once it gets the lock, that the
+        // file is no longer there, and takes a new one.
+        let _ = fs::remove_file(&self.path);
+    }
 }
 
 impl Lock {
     /// Takes the lock; `None` if another helper holds it.
     fn take(records: &Records, slot: &Slot) -> Reached<Option<Lock>> {
         let path = records.directory().join(format!("{}.lock", slot.stem()));
-        let wrong = |error: io::Error| internal(&format!("locking {}", path.display()), &error);
+        let wrong = |error: io::Error| internal("taking the lock of the connection", &error);
         loop {
             let file = OpenOptions::new()
                 .read(true)
@@ -246,7 +255,7 @@ impl Lock {
             let ours = file.metadata().map_err(wrong)?;
             match fs::symlink_metadata(&path) {
                 Ok(now) if (now.dev(), now.ino()) == (ours.dev(), ours.ino()) => {
-                    return Ok(Some(Lock { _file: file }));
+                    return Ok(Some(Lock { path, _file: file }));
                 }
                 _ => {}
             }
@@ -417,8 +426,6 @@ impl Serving {
     fn clean_up(&self) {
         self.ended.store(true, Ordering::Relaxed);
         self.connections.forget(&self.slot, &self.record);
-        let lock = self.connections.records().directory().join(format!("{}.lock", self.slot.stem()));
-        let _ = fs::remove_file(lock);
     }
 }
 

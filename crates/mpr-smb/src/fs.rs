@@ -35,7 +35,7 @@ use smb2::types::status::NtStatus;
 use smb2::types::{Command, FileId};
 
 use crate::link::{Link, Trouble, parse};
-use crate::session::{OnStage, Target};
+use crate::session::{OnStage, PATIENCE, Target};
 use crate::wire::{self, Facts};
 
 /// After a connection could not be made again, how long every request fails at once instead of trying.
@@ -178,8 +178,9 @@ impl SmbFs {
         if failed.is_some_and(|when| when.elapsed() < COOL_DOWN) {
             return Err(Trouble::Lost);
         }
-        match Link::to(&self.target, &self.share, Some(&link), &|_| {}).await {
-            Ok(new) => {
+        let again = Link::to(&self.target, &self.share, Some(&link), &|_| {});
+        match tokio::time::timeout(PATIENCE, again).await {
+            Ok(Ok(new)) => {
                 debug_assert_ne!(new.session(), link.session());
                 let new = Arc::new(new);
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
@@ -187,7 +188,7 @@ impl SmbFs {
                 *failed = None;
                 Ok(new)
             }
-            Err(_) => {
+            Ok(Err(_)) | Err(_) => {
                 *failed = Some(Instant::now());
                 Err(Trouble::Lost)
             }
