@@ -7,12 +7,13 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::mounts::{self, Table};
-use crate::record::{Record, Records, Slot};
+use crate::record::{Process, Record, Records, Slot};
 
 /// How a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,12 @@ impl Connections {
         Ok(())
     }
 
+    /// Ends a helper that does not do as it is told, and cleans up after it.
+    pub fn end_by_force(&self, connection: &Connection) -> io::Result<()> {
+        kill(connection.record.helper)?;
+        self.clean(connection)
+    }
+
     /// Removes the record of a connection that is no longer mounted, and its mount point if that is ours.
     pub fn forget(&self, slot: &Slot, record: &Record) {
         if record.own_mount_point {
@@ -97,6 +104,30 @@ impl Connections {
     #[must_use]
     pub fn socket(&self, connection: &Connection) -> PathBuf {
         self.records.directory().join(&connection.record.control)
+    }
+}
+
+/// Kills a process, unless its number has gone to another.
+fn kill(process: Process) -> io::Result<()> {
+    let Ok(pid) = libc::pid_t::try_from(process.pid) else { return Ok(()) };
+    // SAFETY: takes integers; answers a new descriptor or -1.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if descriptor < 0 {
+        let error = io::Error::last_os_error();
+        return if error.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(error) };
+    }
+    let descriptor = RawFd::try_from(descriptor).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is new, and nobody else has it.
+    let held = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    // The descriptor means one process for good. Only now is it certain whether that is the right one.
+    if !process.is_alive() {
+        return Ok(());
+    }
+    let nothing = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a valid descriptor, integers, and a null pointer, which means the default.
+    match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, held.as_raw_fd(), libc::SIGKILL, nothing, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -169,7 +200,7 @@ fn unmount_with_fusermount(mount_point: &Path, how: Unmount) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Process, SCHEMA};
+    use crate::record::SCHEMA;
 
     fn record(helper: Process) -> Record {
         Record {
@@ -208,6 +239,21 @@ mod tests {
         let mut earlier = Process::this().unwrap();
         earlier.started += 1;
         assert_eq!(state(record(earlier), MOUNTED), Some(State::Lost));
+    }
+
+    #[test]
+    fn a_process_of_the_same_number_is_not_killed_for_another() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let stat = fs::read(format!("/proc/{}/stat", child.id())).unwrap();
+        let right = Process { pid: child.id(), started: crate::record::start_time(&stat).unwrap() };
+        kill(Process { started: right.started + 1, ..right }).unwrap();
+        assert_eq!(child.try_wait().unwrap(), None);
+        kill(right).unwrap();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()),
+            Some(libc::SIGKILL)
+        );
+        kill(right).unwrap();
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::frame;
-use crate::protocol::Failure;
+use crate::protocol::{Failure, Share};
 
 /// What a helper can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ use crate::protocol::Failure;
 pub enum Order {
     /// How are you?
     Status,
+    /// Which shares does your server have?
+    ListShares,
     /// End the connection.
     Unmount {
         /// Even if files are open.
@@ -36,6 +38,11 @@ pub enum Order {
 pub enum Reply {
     /// To [`Order::Status`].
     Status(Health),
+    /// To [`Order::ListShares`].
+    Shares {
+        /// They, as many as fit into one frame.
+        shares: Vec<Share>,
+    },
     /// To [`Order::Unmount`]: it is unmounted.
     Unmounted,
     /// It was not done.

@@ -113,6 +113,20 @@ pub fn effective_uid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// The effective group of this process.
+#[must_use]
+pub fn effective_gid() -> u32 {
+    // SAFETY: takes no pointer and cannot fail.
+    unsafe { libc::getegid() }
+}
+
+/// The name of the effective user of this process, if that user has one.
+#[must_use]
+pub fn user_name() -> Option<String> {
+    let (name, _) = passwd(effective_uid())?;
+    String::from_utf8(name).ok().filter(|name| !name.is_empty())
+}
+
 /// What decides where a user's files are, so that the decision can be tested without a process of its own.
 struct Surroundings<'a> {
     elevated: bool,
@@ -218,6 +232,12 @@ impl Surroundings<'_> {
 }
 
 fn home_in_passwd(uid: u32) -> Option<PathBuf> {
+    let (_, home) = passwd(uid)?;
+    Some(PathBuf::from(OsString::from_vec(home))).filter(|path| path.is_absolute())
+}
+
+/// Name and home directory of a user.
+fn passwd(uid: u32) -> Option<(Vec<u8>, Vec<u8>)> {
     // Entries come from the directory service too; one that needs more than this is no entry worth having.
     const BIGGEST: usize = 1 << 20;
     let mut buffer: Vec<libc::c_char> = vec![0; 1024];
@@ -237,15 +257,14 @@ fn home_in_passwd(uid: u32) -> Option<PathBuf> {
             return None;
         }
         // SAFETY: `found` is not null, so it points to `entry`, which the call has filled in with pointers into
-        // `buffer`; both are alive here, and `pw_dir` is null or ends in a zero byte.
-        let home = unsafe {
-            let directory = (*found).pw_dir;
-            if directory.is_null() {
+        // `buffer`; both are alive here, and each string is null or ends in a zero byte.
+        return unsafe {
+            let (name, home) = ((*found).pw_name, (*found).pw_dir);
+            if name.is_null() || home.is_null() {
                 return None;
             }
-            CStr::from_ptr(directory).to_bytes().to_vec()
+            Some((CStr::from_ptr(name).to_bytes().to_vec(), CStr::from_ptr(home).to_bytes().to_vec()))
         };
-        return Some(PathBuf::from(OsString::from_vec(home))).filter(|path| path.is_absolute());
     }
 }
 
@@ -368,5 +387,6 @@ mod tests {
     fn the_password_database_knows_the_home_of_root() {
         assert_eq!(home_in_passwd(0), Some(PathBuf::from("/root")));
         assert_eq!(home_in_passwd(u32::MAX - 7), None);
+        assert!(user_name().is_some());
     }
 }

@@ -95,22 +95,16 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// Starts the helper `program`.
-    pub fn start(program: &Path) -> io::Result<Helper> {
+    /// Starts the helper `program`, to work in this run-time directory.
+    pub fn start(program: &Path, runtime: &Path) -> io::Result<Helper> {
         let (ours, theirs) = UnixStream::pair()?;
         let input = OwnedFd::from(theirs);
         let output = input.try_clone()?;
         let mut command = Command::new(program);
         command.current_dir("/").stdin(input).stdout(output).stderr(Stdio::null());
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-        if !dirs::is_elevated() {
-            // What decides where the run-time directory is; a helper must agree with its caller about that.
-            for name in ["MPR_RUNTIME_DIR", "XDG_RUNTIME_DIR"] {
-                if let Some(value) = env::var_os(name) {
-                    command.env(name, value);
-                }
-            }
-        }
+        // Ignored by a helper that inherits elevated privileges; then both sides use the system's directory.
+        command.env("MPR_RUNTIME_DIR", runtime);
         // SAFETY: between fork and exec only async-signal-safe system calls are made, and no memory is
         // allocated.
         unsafe { command.pre_exec(close_inherited_on_exec) };
@@ -242,7 +236,7 @@ mod tests {
     fn start(helper: &Path) -> Helper {
         loop {
             // Another test may be between fork and exec and hold a copy of the descriptor we wrote with.
-            match Helper::start(helper) {
+            match Helper::start(helper, Path::new("/nowhere")) {
                 Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {}
                 started => return started.unwrap(),
             }

@@ -22,11 +22,12 @@ use mpr_helper::protocol::{
     Event, Failure, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage,
 };
 use mpr_helper::record::{Process, Record, Records, SCHEMA, Slot};
-use mpr_remotefs::{Reached, RemoteFs};
+use mpr_remotefs::{Browse, Reached, RemoteFs};
 use mpr_smb::{SmbFs, Target};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::filesystem::Mounted;
@@ -354,24 +355,36 @@ impl Serving {
         else {
             return; // which unmounts
         };
-        let (give, mut orders) = mpsc::channel(4);
+        let serving = Arc::new(self);
+        let mut orders = JoinSet::new();
         loop {
             tokio::select! {
-                () = self.unmounted.notified() => break self.clean_up(),
-                _ = terminate.recv() => break drop(self.end(Unmount::Detach).await),
-                _ = interrupt.recv() => break drop(self.end(Unmount::Detach).await),
-                Ok((stream, _)) = self.control.accept() => drop(tokio::spawn(take_order(stream, give.clone()))),
-                Some((order, stream)) = orders.recv() => {
-                    let (reply, ended) = self.obey(order).await;
-                    // The one who asked may have gone; what was asked is done all the same.
-                    let _ = tokio::task::spawn_blocking(move || send_reply(stream, &reply)).await;
-                    if ended {
+                () = serving.unmounted.notified() => break serving.clean_up(),
+                _ = terminate.recv() => break drop(serving.end(Unmount::Detach).await),
+                _ = interrupt.recv() => break drop(serving.end(Unmount::Detach).await),
+                Some(ended) = orders.join_next() => {
+                    if ended.unwrap_or(false) {
                         break;
                     }
                 }
+                Ok((stream, _)) = serving.control.accept() => {
+                    // Each order on a task of its own: one that takes long must not keep another waiting,
+                    // least of all the one to end by force.
+                    let serving = Arc::clone(&serving);
+                    orders.spawn(async move {
+                        let Some((order, stream)) = order_on(stream).await else { return false };
+                        let (reply, ended) = serving.obey(order).await;
+                        // The one who asked may have gone; what was asked is done all the same.
+                        let _ = tokio::task::spawn_blocking(move || send_reply(stream, &reply)).await;
+                        ended
+                    });
+                }
             }
         }
-        self.filesystem.remote().shut_down().await;
+        // Whoever ordered the end is told of it before this process is gone.
+        let answered = async { while orders.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(1), answered).await;
+        serving.filesystem.remote().shut_down().await;
     }
 
     /// Does what was ordered; says whether that was the end.
@@ -382,6 +395,10 @@ impl Serving {
                 health.open_files = self.filesystem.open_files();
                 (Reply::Status(health), false)
             }
+            Order::ListShares => match self.filesystem.remote().shares().await {
+                Ok(shares) => (fitting(shares), false),
+                Err(failure) => (Reply::Failed(failure), false),
+            },
             Order::Unmount { force } => {
                 let how = if force { Unmount::Detach } else { Unmount::IfUnused };
                 match self.end(how).await {
@@ -474,21 +491,29 @@ fn listen(records: &Records, slot: &Slot) -> io::Result<tokio::net::UnixListener
 }
 
 /// Reads an order, if the one who gives it may.
-async fn take_order(stream: tokio::net::UnixStream, give: mpsc::Sender<(Order, UnixStream)>) {
-    let allowed = stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == dirs::effective_uid());
-    if !allowed {
-        return;
+async fn order_on(stream: tokio::net::UnixStream) -> Option<(Order, UnixStream)> {
+    let peer = stream.peer_cred().ok()?;
+    if peer.uid() != 0 && peer.uid() != dirs::effective_uid() {
+        return None;
     }
-    let Ok(stream) = stream.into_std() else { return };
-    let read = tokio::task::spawn_blocking(move || -> io::Result<Option<(Order, UnixStream)>> {
-        let mut stream = stream;
+    let mut stream = stream.into_std().ok()?;
+    let read = move || -> io::Result<Option<(Order, UnixStream)>> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(ASKING))?;
         stream.set_write_timeout(Some(ASKING))?;
         Ok(frame::read_json(&mut stream)?.map(|order| (order, stream)))
-    });
-    if let Ok(Ok(Some(order))) = read.await {
-        let _ = give.send(order).await;
+    };
+    tokio::task::spawn_blocking(read).await.ok()?.ok()?
+}
+
+/// A reply with as many of the shares as one frame holds.
+fn fitting(mut shares: Vec<Share>) -> Reply {
+    loop {
+        let size: usize = shares.iter().map(|share| 2 * (share.name.len() + share.comment.len()) + 64).sum();
+        if size < frame::MAX_JSON {
+            return Reply::Shares { shares };
+        }
+        shares.truncate(shares.len() / 2);
     }
 }
 

@@ -17,7 +17,7 @@ use std::future::Future;
 use std::time::SystemTime;
 
 use mpr_helper::control::Health;
-use mpr_helper::protocol::Failure;
+use mpr_helper::protocol::{Failure, Share};
 
 /// Why an operation failed, as the kernel says it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -219,6 +219,12 @@ pub trait RemoteFs: fmt::Debug + Send + Sync + 'static {
 
     /// Says goodbye to the server, if that can be done quickly.
     fn shut_down(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// A server that can say what else it offers.
+pub trait Browse {
+    /// Its shares, as the user of this connection sees them.
+    fn shares(&self) -> impl Future<Output = Reached<Vec<Share>>> + Send;
 }
 
 /// Outcome of connecting or browsing: a status and a sentence for people.

@@ -3,6 +3,7 @@
 use mpr_abi::Status;
 use mpr_helper::protocol::{Failure, Share, ShareKind};
 use mpr_remotefs::Reached;
+use smb2::client::Connection;
 use smb2::msg::close::CloseRequest;
 use smb2::msg::create::{CreateDisposition, CreateRequest, CreateResponse, ImpersonationLevel, ShareAccess};
 use smb2::msg::read::{ReadRequest, ReadResponse};
@@ -26,7 +27,16 @@ const PDU_HEADER: usize = 24;
 pub async fn list_shares(target: &Target, on_stage: OnStage<'_>) -> Reached<Vec<Share>> {
     let mut signed = Signed::in_to(target, None, on_stage).await?;
     let granted = signed.share(target, "IPC$").await?;
-    let pipe = Pipe { signed: &signed, tree: granted.tree };
+    shares_over(&signed.connection, granted.tree, target).await
+}
+
+/// The shares of a server, over a connection to its `IPC$`.
+pub(crate) async fn shares_over(
+    connection: &Connection,
+    tree: TreeId,
+    target: &Target,
+) -> Reached<Vec<Share>> {
+    let pipe = Pipe { connection, tree };
     let listed = tokio::time::timeout(PATIENCE, pipe.shares(target)).await;
     let shares = listed
         .map_err(|_| {
@@ -52,7 +62,7 @@ pub async fn probe(target: &Target, share: &str, on_stage: OnStage<'_>) -> Reach
 
 /// The pipe on which a server answers questions about itself.
 struct Pipe<'a> {
-    signed: &'a Signed,
+    connection: &'a Connection,
     tree: TreeId,
 }
 
@@ -93,7 +103,7 @@ impl Pipe<'_> {
             }
             // Too long for one fragment's length field, and `smb2` decodes nothing else for us. Its own listing
             // has no such limit and leaves printers out.
-            Err(_) => smb2::client::list_shares(&mut self.signed.connection.clone()).await,
+            Err(_) => smb2::client::list_shares(&mut self.connection.clone()).await,
         }
     }
 
@@ -133,7 +143,7 @@ impl Pipe<'_> {
         };
         let mut message = Vec::new();
         loop {
-            let frame = self.signed.connection.execute(Command::Read, &request, Some(self.tree)).await?;
+            let frame = self.connection.execute(Command::Read, &request, Some(self.tree)).await?;
             let status = frame.header.status;
             if !status.is_success_or_partial() {
                 return Err(smb2::Error::Protocol { status, command: Command::Read });
@@ -155,7 +165,7 @@ impl Pipe<'_> {
     }
 
     async fn call(&self, command: Command, body: &(dyn Pack + Sync)) -> smb2::Result<Vec<u8>> {
-        let frame = self.signed.connection.execute(command, body, Some(self.tree)).await?;
+        let frame = self.connection.execute(command, body, Some(self.tree)).await?;
         match frame.header.status {
             NtStatus::SUCCESS => Ok(frame.body),
             status => Err(smb2::Error::Protocol { status, command }),

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use mpr_abi::Status;
 use mpr_helper::control::Health;
-use mpr_helper::protocol::Failure;
+use mpr_helper::protocol::{Failure, Share};
 use mpr_remotefs::{
-    Access, Attributes, Changes, Creation, Entry, Errno, Kind, Reached, RemoteFs, Result, Space,
+    Access, Attributes, Browse, Changes, Creation, Entry, Errno, Kind, Reached, RemoteFs, Result, Space,
 };
 use smb2::msg::close::CloseResponse;
 use smb2::msg::create::{CreateAction, CreateDisposition, CreateResponse};
@@ -373,6 +373,18 @@ impl SmbFs {
         match path.rsplit_once('/') {
             Some((directory, _)) => format!("{directory}/{name}"),
             None => name,
+        }
+    }
+}
+
+impl Browse for SmbFs {
+    async fn shares(&self) -> Reached<Vec<Share>> {
+        match self.link().await {
+            Ok(link) => link.shares(&self.target).await,
+            Err(_) => Err(Failure::new(
+                Status::NET_ERROR,
+                format!("the connection to {} is lost and cannot be made again now", self.target.name()),
+            )),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use mpr_abi::Status;
-use mpr_helper::protocol::{Failure, ShareKind, Stage};
+use mpr_helper::protocol::{Failure, Share, ShareKind, Stage};
 use mpr_remotefs::{Errno, Reached};
 use smb2::CompoundOp;
 use smb2::client::Connection;
@@ -126,6 +126,16 @@ impl Link {
             .collect();
         let frames = self.in_time(self.connection.execute_compound(&operations)).await??;
         Ok(frames.into_iter().map(|frame| self.judge(frame.map_err(|error| self.trouble(&error))?)).collect())
+    }
+
+    /// The shares of the server, asked over this connection.
+    pub(crate) async fn shares(&self, target: &Target) -> Reached<Vec<Share>> {
+        let tree = crate::session::tree_connect(&self.connection, target, "IPC$").await?.1;
+        let listed = crate::browse::shares_over(&self.connection, tree, target).await;
+        // A tree that stays behind costs the server a little until the connection ends.
+        let left = self.connection.execute(Command::TreeDisconnect, &TreeDisconnectRequest, Some(tree));
+        let _ = tokio::time::timeout(FAREWELL, left).await;
+        listed
     }
 
     /// Ends the session, if the server takes part quickly.

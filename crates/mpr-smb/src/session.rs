@@ -124,38 +124,7 @@ impl Signed {
 
     /// Asks for a share.
     pub(crate) async fn share(&mut self, target: &Target, share: &str) -> Reached<Granted> {
-        let name = format!("{}/{share}", target.name());
-        let request = TreeConnectRequest {
-            flags: TreeConnectRequestFlags::default(),
-            path: format!(r"\\{}\{share}", target.host),
-        };
-        let frame = self
-            .connection
-            .execute(Command::TreeConnect, &request, None)
-            .await
-            .map_err(|error| Failure::new(Status::NET_ERROR, format!("{name}: {}", short(&error))))?;
-        let status = frame.header.status;
-        if !status.is_success() {
-            let code = wn(status);
-            let what = match code {
-                Status::BAD_NETNAME => format!(
-                    "{} has no share '{share}'; list its shares with: mpr browse {}",
-                    target.name(),
-                    target.name()
-                ),
-                Status::ACCESS_DENIED => {
-                    format!("{} does not let this user connect to '{share}'", target.name())
-                }
-                Status::FUNCTION_BUSY => format!("{name} takes no more connections now; try again later"),
-                _ => format!("{name} was refused: {status}"),
-            };
-            return Err(Failure::new(code, what));
-        }
-        let malformed =
-            || Failure::new(Status::NET_ERROR, format!("{name}: the server's answer cannot be understood"));
-        let granted =
-            TreeConnectResponse::unpack(&mut ReadCursor::new(&frame.body)).map_err(|_| malformed())?;
-        let tree = frame.header.tree_id.ok_or_else(malformed)?;
+        let (granted, tree) = tree_connect(&self.connection, target, share).await?;
         if granted.share_flags.contains(ShareFlags::ENCRYPT_DATA) && !self.connection.should_encrypt() {
             self.encrypt(target)?;
         }
@@ -211,6 +180,45 @@ impl Signed {
         };
         format!("{dialect}, {protection}")
     }
+}
+
+/// Asks for a share over a connection.
+pub(crate) async fn tree_connect(
+    connection: &Connection,
+    target: &Target,
+    share: &str,
+) -> Reached<(TreeConnectResponse, TreeId)> {
+    let name = format!("{}/{share}", target.name());
+    let request = TreeConnectRequest {
+        flags: TreeConnectRequestFlags::default(),
+        path: format!(r"\\{}\{share}", target.host),
+    };
+    let frame = connection
+        .execute(Command::TreeConnect, &request, None)
+        .await
+        .map_err(|error| Failure::new(Status::NET_ERROR, format!("{name}: {}", short(&error))))?;
+    let status = frame.header.status;
+    if !status.is_success() {
+        let code = wn(status);
+        let what = match code {
+            Status::BAD_NETNAME => format!(
+                "{} has no share '{share}'; list its shares with: mpr browse {}",
+                target.name(),
+                target.name()
+            ),
+            Status::ACCESS_DENIED => {
+                format!("{} does not let this user connect to '{share}'", target.name())
+            }
+            Status::FUNCTION_BUSY => format!("{name} takes no more connections now; try again later"),
+            _ => format!("{name} was refused: {status}"),
+        };
+        return Err(Failure::new(code, what));
+    }
+    let malformed =
+        || Failure::new(Status::NET_ERROR, format!("{name}: the server's answer cannot be understood"));
+    let granted = TreeConnectResponse::unpack(&mut ReadCursor::new(&frame.body)).map_err(|_| malformed())?;
+    let tree = frame.header.tree_id.ok_or_else(malformed)?;
+    Ok((granted, tree))
 }
 
 /// What is sent to prove who the user is.
