@@ -7,10 +7,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fuser::{Config, Session, SessionACL};
 use mpr_abi::Status;
@@ -18,14 +17,17 @@ use mpr_helper::connections::{Connections, Unmount, unmount};
 use mpr_helper::control::{Order, Reply};
 use mpr_helper::dirs;
 use mpr_helper::frame;
+use mpr_helper::mounts::{FS_TYPE, Table};
 use mpr_helper::protocol::{
     Event, Failure, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage,
 };
 use mpr_helper::record::{Process, Record, Records, SCHEMA, Slot};
 use mpr_remotefs::{Browse, Reached, RemoteFs};
 use mpr_smb::{SmbFs, Target};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
@@ -37,6 +39,8 @@ use crate::place::{self, internal};
 const ASKING: Duration = Duration::from_secs(10);
 /// How long reaching a server may take in all.
 const REACHING: Duration = Duration::from_secs(40);
+/// How long a killed helper may take to be gone.
+const DYING: Duration = Duration::from_secs(2);
 /// Shares in one event: well below the longest frame, whatever their names and comments.
 const SHARES_AT_ONCE: usize = 200;
 /// Threads that take requests from the kernel.
@@ -98,23 +102,50 @@ pub fn converse(stream: UnixStream) -> io::Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let gone = caller.gone()?;
+    // Before there is anything that a signal could leave half done.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             answered = answer(request, password, &caller) => answered,
             () = gone => Ok(None),
+            () = signals.end() => Ok(None),
         }
     });
     match outcome {
         Ok(Some(mounted)) => {
             caller.hang_up();
             drop(caller);
-            runtime.block_on(mounted.serve());
+            runtime.block_on(mounted.serve(signals));
         }
         Ok(None) => {}
         Err(failure) => caller.tell(&Event::Failed(failure))?,
     }
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Signals that ask this process to end.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Ends when this process is asked to.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn password_in(input: &mut impl Read) -> io::Result<Zeroizing<String>> {
@@ -237,6 +268,7 @@ impl Lock {
     fn take(records: &Records, slot: &Slot) -> Reached<Option<Lock>> {
         let path = records.directory().join(format!("{}.lock", slot.stem()));
         let wrong = |error: io::Error| internal("taking the lock of the connection", &error);
+        let begun = Instant::now();
         loop {
             let file = OpenOptions::new()
                 .read(true)
@@ -250,7 +282,16 @@ impl Lock {
             // SAFETY: takes a valid descriptor and integers.
             if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
                 let error = io::Error::last_os_error();
-                return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(wrong(error)) };
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    return Err(wrong(error));
+                }
+                // A process that was killed still holds what it held until the last of its threads is gone.
+                let dying = matches!(records.read(slot), Ok(Some(record)) if !record.helper.is_alive());
+                if !dying || begun.elapsed() > DYING {
+                    return Ok(None);
+                }
+                thread::sleep(Duration::from_millis(5));
+                continue;
             }
             // Its last holder removes it; then this is the lock of a file that is no longer there.
             let ours = file.metadata().map_err(wrong)?;
@@ -270,17 +311,18 @@ struct Serving {
     connections: Connections,
     slot: Slot,
     record: Record,
-    _lock: Lock,
+    /// `None` once everything is cleaned up: then the name is free for another helper, and what is found
+    /// under it is no longer ours.
+    lock: Mutex<Option<Lock>>,
     control: tokio::net::UnixListener,
     /// Told when the kernel has nothing more to ask, because the file system was unmounted.
     unmounted: Arc<Notify>,
-    ended: AtomicBool,
 }
 
 impl Drop for Serving {
     /// Whatever way this is left, no mount stays behind that nobody serves.
     fn drop(&mut self) {
-        if !self.ended.load(Ordering::Relaxed) {
+        if self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             let _ = unmount(Path::new(&self.record.mount_point), Unmount::Detach);
             self.clean_up();
         }
@@ -334,10 +376,9 @@ impl Serving {
             connections,
             slot,
             record,
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
             control,
             unmounted: Arc::clone(&unmounted),
-            ended: AtomicBool::new(false),
         };
         let started = start_session(filesystem, device, unmounted).await;
         let recorded =
@@ -349,19 +390,15 @@ impl Serving {
     }
 
     /// Serves until the file system is unmounted, by whomever.
-    async fn serve(self) {
-        let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            return; // which unmounts
-        };
+    async fn serve(self, mut signals: Signals) {
         let serving = Arc::new(self);
+        let watched = Arc::clone(&serving);
+        let watch = tokio::spawn(async move { watched.watch_the_table().await });
         let mut orders = JoinSet::new();
         loop {
             tokio::select! {
                 () = serving.unmounted.notified() => break serving.clean_up(),
-                _ = terminate.recv() => break drop(serving.end(Unmount::Detach).await),
-                _ = interrupt.recv() => break drop(serving.end(Unmount::Detach).await),
+                () = signals.end() => break drop(serving.end(Unmount::Detach).await),
                 Some(ended) = orders.join_next() => {
                     if ended.unwrap_or(false) {
                         break;
@@ -381,10 +418,36 @@ impl Serving {
                 }
             }
         }
+        watch.abort();
         // Whoever ordered the end is told of it before this process is gone.
         let answered = async { while orders.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(Duration::from_secs(1), answered).await;
         serving.filesystem.remote().shut_down().await;
+    }
+
+    /// Frees the name as soon as the mount is not in its place any more. Somebody else may have unmounted it
+    /// while it was in use; who uses it is served on, but it is no connection any more.
+    async fn watch_the_table(&self) {
+        let Ok(file) = File::open("/proc/self/mountinfo") else { return };
+        // SAFETY: a file owns its descriptor and keeps it, the same one, until it is dropped with the `AsyncFd`.
+        let Ok(table) = (unsafe { AsyncFd::register_with_interest(file, Interest::PRIORITY) }) else {
+            return;
+        };
+        loop {
+            let Ok(mut changed) = table.ready(Interest::PRIORITY).await else { return };
+            changed.clear_ready();
+            if !self.is_mounted() {
+                return self.clean_up();
+            }
+        }
+    }
+
+    fn is_mounted(&self) -> bool {
+        // A table that cannot be read says nothing.
+        Table::now().map_or(true, |table| {
+            let mount_point = Path::new(&self.record.mount_point);
+            table.iter().any(|mount| mount.mount_point == mount_point && mount.fs_type == FS_TYPE)
+        })
     }
 
     /// Does what was ordered; says whether that was the end.
@@ -411,6 +474,10 @@ impl Serving {
 
     /// Unmounts and removes what was ours.
     async fn end(&self, how: Unmount) -> Reached<()> {
+        if self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            // It has ended already, and what is mounted there now may be somebody else's.
+            return Ok(());
+        }
         let mount_point = self.record.mount_point.clone();
         // Not on this task: the kernel may have to write something back first, and we are whom it writes to.
         let unmounted = tokio::task::spawn_blocking(move || unmount(Path::new(&mount_point), how)).await;
@@ -441,8 +508,11 @@ impl Serving {
     }
 
     fn clean_up(&self) {
-        self.ended.store(true, Ordering::Relaxed);
-        self.connections.forget(&self.slot, &self.record);
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_some() {
+            self.connections.forget(&self.slot, &self.record);
+            *lock = None;
+        }
     }
 }
 

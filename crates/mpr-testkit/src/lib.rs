@@ -6,23 +6,32 @@
 //!   [`ScriptedNotifyee`]s that play it and write down what really happened.
 //! * [`ModelNetwork`] and [`Ledger`]: a provider that keeps connections and a notification library that
 //!   checks the fate of its contexts, for tests with many operations at once.
+//! * [`Samba`], [`RuntimeDir`] and [`mpr_mount`]: a private SMB server, and what it takes to mount its shares.
 //!
-//! Nothing here sleeps, and everything made on disk is gone when its owner is dropped.
+//! Nothing here waits for longer than until something has happened, and everything made on disk is gone when its owner is dropped.
 
 mod compile;
 mod env;
 mod fields;
+#[cfg(target_os = "linux")]
+mod helper;
 mod ledger;
 mod model;
 mod notifyee;
 mod provider;
+#[cfg(target_os = "linux")]
+mod samba;
 mod script;
 
 pub use compile::compile_c;
 pub use env::{Setting, TestEnv};
 pub use fields::Fields;
+#[cfg(target_os = "linux")]
+pub use helper::{RuntimeDir, mpr_mount};
 pub use ledger::{Ledger, Reply};
 pub use model::ModelNetwork;
 pub use notifyee::{Notification, ScriptedNotifyee};
 pub use provider::ScriptedProvider;
+#[cfg(target_os = "linux")]
+pub use samba::Samba;
 pub use script::{Pass, Record, Script, Transcript};

@@ -1,0 +1,773 @@
+//! Shares of a real server, mounted for real.
+
+use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use mpr_abi::Status;
+use mpr_helper::connections::{Connection, State};
+use mpr_helper::control::{self, Health, Order, Reply};
+use mpr_helper::protocol::{
+    Event, Failure, Login, Mount, Naming, Protocol, Request, Server, Share, ShareKind, Stage,
+};
+use mpr_helper::record::Slot;
+use mpr_helper::spawn::Helper;
+use mpr_testkit::{RuntimeDir, Samba};
+
+/// Longer than anything takes, and shorter than anybody waits.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn helper() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_mpr-mount"))
+}
+
+fn server(samba: &Samba) -> Server {
+    Server { protocol: Protocol::Smb, host: "127.0.0.1".into(), port: Some(samba.port()) }
+}
+
+fn known(samba: &Samba) -> Login {
+    Login::Account { user: samba.user().to_owned(), domain: String::new() }
+}
+
+fn ask(runtime: &RuntimeDir, request: &Request, password: Option<&str>) -> Result<ShareKind, Failure> {
+    Helper::start(helper(), &runtime.path()).unwrap().ask(
+        request,
+        password.map(str::as_bytes),
+        PATIENCE,
+        &mut |_| {},
+    )
+}
+
+fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        thread::yield_now();
+    }
+}
+
+/// A request to mount, as a provider would make it.
+fn request(samba: &Samba, share: &str, runtime: &RuntimeDir) -> Mount {
+    Mount {
+        server: server(samba),
+        share: share.to_owned(),
+        path: String::new(),
+        login: known(samba),
+        has_password: true,
+        naming: Naming {
+            slot: "drive-z".into(),
+            local: Some("Z:".into()),
+            remote: samba.unc(share),
+            provider: "test".into(),
+            user: Some(samba.user().to_owned()),
+        },
+        mount_point: runtime.path().join("drives/z").to_str().unwrap().to_owned(),
+        own_mount_point: true,
+        read_only: false,
+        require_encryption: false,
+        uid: 0,
+        gid: 0,
+    }
+}
+
+/// A mounted share.
+struct Mounted {
+    samba: Arc<Samba>,
+    share: String,
+    runtime: RuntimeDir,
+    root: PathBuf,
+}
+
+impl Mounted {
+    fn share(share: &str) -> Mounted {
+        Mounted::of(Samba::shared(), share)
+    }
+
+    fn of(samba: Arc<Samba>, share: &str) -> Mounted {
+        let runtime = RuntimeDir::new();
+        let mount = Request::Mount(Box::new(request(&samba, share, &runtime)));
+        ask(&runtime, &mount, Some(Samba::PASSWORD)).unwrap();
+        let root = runtime.path().join("drives/z");
+        Mounted { samba, share: share.to_owned(), runtime, root }
+    }
+
+    /// A directory of the test's own, since the server is shared: here, and as the server sees it.
+    fn place(&self, name: &str) -> (PathBuf, PathBuf) {
+        let here = self.root.join(name);
+        fs::create_dir(&here).unwrap();
+        (here, self.samba.data(&self.share).join(name))
+    }
+
+    fn connection(&self) -> Option<Connection> {
+        self.runtime.connections().at(&Slot::of_local("Z:").unwrap()).unwrap()
+    }
+
+    fn order(&self, order: Order) -> Reply {
+        let connections = self.runtime.connections();
+        let connection = self.connection().expect("it is connected");
+        control::order(&connections.socket(&connection), order, PATIENCE).unwrap()
+    }
+
+    fn health(&self) -> Health {
+        match self.order(Order::Status) {
+            Reply::Status(health) => health,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn unmount(&self) {
+        assert_eq!(self.order(Order::Unmount { force: false }), Reply::Unmounted);
+    }
+
+    /// Nothing is left: no mount, no mount point, no record, no socket, no lock.
+    fn is_gone(&self) -> bool {
+        let left = fs::read_dir(self.runtime.path().join("connections")).unwrap().count();
+        self.connection().is_none() && !self.root.exists() && left == 0
+    }
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at * 31 + at / 251) as u8).collect()
+}
+
+#[test]
+fn what_is_written_here_is_on_the_server_when_write_returns() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("written");
+    let data = pattern(5 << 20);
+    let mut file = File::create(here.join("f")).unwrap();
+    file.write_all(&data).unwrap();
+    assert!(fs::read(there.join("f")).unwrap() == data);
+    file.write_all_at(b"middle", 3 << 20).unwrap();
+    drop(file);
+    let mut expected = data;
+    expected[3 << 20..][..6].copy_from_slice(b"middle");
+    assert!(fs::read(here.join("f")).unwrap() == expected, "read back here");
+    assert!(fs::read(there.join("f")).unwrap() == expected, "on the server");
+}
+
+#[test]
+fn a_file_can_be_appended_to_and_cut() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("cut");
+    fs::write(here.join("f"), "one").unwrap();
+    OpenOptions::new().append(true).open(here.join("f")).unwrap().write_all(b" two").unwrap();
+    assert_eq!(fs::read_to_string(there.join("f")).unwrap(), "one two");
+    let file = OpenOptions::new().write(true).open(here.join("f")).unwrap();
+    file.set_len(3).unwrap();
+    assert_eq!(fs::metadata(here.join("f")).unwrap().len(), 3);
+    file.set_len(1 << 20).unwrap();
+    assert_eq!(fs::metadata(there.join("f")).unwrap().len(), 1 << 20);
+    fs::write(here.join("f"), "new").unwrap();
+    assert_eq!(fs::read_to_string(there.join("f")).unwrap(), "new");
+}
+
+#[test]
+fn a_file_that_exists_is_not_created_again() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("exists");
+    fs::write(there.join("theirs"), "").unwrap();
+    let error = OpenOptions::new().write(true).create_new(true).open(here.join("theirs")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(fs::create_dir(here.join("theirs")).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(here.join("none")).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn renaming_replaces_files_and_empty_directories_and_nothing_else() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("renaming");
+    fs::write(here.join("a"), "a").unwrap();
+    fs::write(here.join("b"), "b").unwrap();
+    fs::rename(here.join("a"), here.join("b")).unwrap();
+    assert_eq!(fs::read_to_string(there.join("b")).unwrap(), "a");
+    for name in ["d1", "d2", "d3"] {
+        fs::create_dir(here.join(name)).unwrap();
+    }
+    fs::write(here.join("d1/f"), "f").unwrap();
+    fs::rename(here.join("d1"), here.join("d2")).unwrap();
+    assert_eq!(fs::read_to_string(here.join("d2/f")).unwrap(), "f");
+    let error = fs::rename(here.join("d3"), here.join("d2")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DirectoryNotEmpty);
+    assert_eq!(fs::rename(here.join("b"), here.join("d3")).unwrap_err().kind(), ErrorKind::IsADirectory);
+    assert!(there.join("b").exists() && there.join("d2/f").exists() && there.join("d3").exists());
+}
+
+#[test]
+fn an_open_file_survives_being_replaced_and_its_name_is_the_new_one_at_once() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("replaced");
+    fs::write(here.join("old"), "old").unwrap();
+    fs::write(here.join("new"), "new").unwrap();
+    let mut open = File::open(here.join("old")).unwrap();
+    fs::rename(here.join("new"), here.join("old")).unwrap();
+    assert_eq!(fs::read_to_string(here.join("old")).unwrap(), "new");
+    let mut text = String::new();
+    open.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "old");
+    assert_eq!(names(&here), ["old"]);
+    drop(open);
+    eventually("the old file is gone from the server", || names(&there) == ["old"]);
+}
+
+#[test]
+fn a_file_can_be_removed_while_it_is_open() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("removed");
+    let mut open = OpenOptions::new().read(true).write(true).create_new(true).open(here.join("f")).unwrap();
+    open.write_all(b"before").unwrap();
+    fs::remove_file(here.join("f")).unwrap();
+    assert_eq!(names(&here), Vec::<String>::new());
+    fs::write(here.join("f"), "another").unwrap();
+    open.write_all(b" and after").unwrap();
+    open.seek(SeekFrom::Start(0)).unwrap();
+    let mut text = String::new();
+    open.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "before and after");
+    assert_eq!(open.metadata().unwrap().len(), 16);
+    assert_eq!(fs::read_to_string(here.join("f")).unwrap(), "another");
+    drop(open);
+    eventually("only the new file is on the server", || names(&there) == ["f"]);
+    fs::remove_dir_all(&here).unwrap();
+    assert!(!there.exists());
+}
+
+#[test]
+fn a_directory_can_be_removed_right_after_the_file_in_it_was_closed() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("quick");
+    for round in 0..50 {
+        let directory = here.join(format!("d{round}"));
+        fs::create_dir(&directory).unwrap();
+        let file = File::create(directory.join("f")).unwrap();
+        fs::remove_file(directory.join("f")).unwrap();
+        drop(file);
+        fs::remove_dir(&directory).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_forbids_writing_can_still_be_replaced_and_removed() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("forbidding");
+    for name in ["a", "b", "c"] {
+        fs::write(here.join(name), name).unwrap();
+        fs::set_permissions(here.join(name), Permissions::from_mode(0o444)).unwrap();
+        assert_eq!(fs::metadata(here.join(name)).unwrap().permissions().mode() & 0o222, 0);
+    }
+    fs::rename(here.join("a"), here.join("b")).unwrap();
+    fs::remove_file(here.join("b")).unwrap();
+    fs::set_permissions(here.join("c"), Permissions::from_mode(0o644)).unwrap();
+    fs::write(here.join("c"), "written").unwrap();
+    assert_eq!(names(&there), ["c"]);
+}
+
+#[test]
+fn times_are_kept_to_a_tenth_of_a_microsecond() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("times");
+    let file = File::create(here.join("f")).unwrap();
+    let modified = UNIX_EPOCH + Duration::new(981_173_106, 123_456_700);
+    let accessed = UNIX_EPOCH + Duration::new(1_000_000_000, 700);
+    file.set_times(FileTimes::new().set_modified(modified).set_accessed(accessed)).unwrap();
+    drop(file);
+    let meta = fs::metadata(here.join("f")).unwrap();
+    assert_eq!((meta.modified().unwrap(), meta.accessed().unwrap()), (modified, accessed));
+}
+
+#[test]
+fn names_that_windows_forbids_come_back_as_they_were() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("names");
+    let mut given =
+        ["a:b", "what?", "star*", "\"quoted\"", "<less|more>", "back\\slash", "end.", "end ", "ü\u{1F600}"]
+            .map(str::to_owned)
+            .to_vec();
+    for name in &given {
+        fs::write(here.join(name), name).unwrap();
+    }
+    given.sort();
+    assert_eq!(names(&here), given);
+    for name in &given {
+        assert_eq!(&fs::read_to_string(here.join(name)).unwrap(), name);
+        fs::remove_file(here.join(name)).unwrap();
+    }
+    let long = fs::write(here.join("x".repeat(256)), "").unwrap_err();
+    assert_eq!(long.kind(), ErrorKind::InvalidFilename);
+}
+
+#[test]
+fn a_large_directory_is_listed_whole() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("large");
+    let mut expected: Vec<String> = (0..3000).map(|at| format!("file with a longer name {at:05}")).collect();
+    for name in &expected {
+        File::create(there.join(name)).unwrap();
+    }
+    assert_eq!(names(&here), expected);
+    // A program that reads on while it removes sees each entry once.
+    for entry in fs::read_dir(&here).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    expected.clear();
+    assert_eq!(names(&there), expected);
+}
+
+#[test]
+fn inode_numbers_stay_the_same_from_mount_to_mount() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("numbers");
+    fs::write(here.join("f"), "").unwrap();
+    let number = fs::metadata(here.join("f")).unwrap().ino();
+    let listed = fs::read_dir(&here).unwrap().next().unwrap().unwrap();
+    assert_eq!(std::os::unix::fs::DirEntryExt::ino(&listed), number);
+    let again = Mounted::of(Arc::clone(&mounted.samba), "rw");
+    assert_eq!(fs::metadata(again.root.join("numbers/f")).unwrap().ino(), number);
+}
+
+#[test]
+fn room_on_the_server_is_told() {
+    let mounted = Mounted::share("rw");
+    let output = Command::new("df").arg("--output=source,size,avail").arg(&mounted.root).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let fields: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(fields[0], mounted.samba.unc("rw").replace('\\', "/"));
+    assert!(fields[1].parse::<u64>().unwrap() > 0 && fields[2].parse::<u64>().unwrap() > 0, "{text}");
+}
+
+#[test]
+fn what_others_do_on_the_server_is_seen() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("others");
+    fs::write(there.join("f"), "theirs").unwrap();
+    assert_eq!(fs::read_to_string(here.join("f")).unwrap(), "theirs");
+    fs::write(there.join("g"), "other").unwrap();
+    fs::rename(there.join("g"), there.join("f")).unwrap();
+    eventually("the new file is seen under the old name", || {
+        fs::read_to_string(here.join("f")).is_ok_and(|text| text == "other")
+    });
+}
+
+#[test]
+fn a_directory_inside_a_share_can_be_what_is_mounted() {
+    let samba = Samba::shared();
+    fs::create_dir_all(samba.data("rw").join("deep/inside")).unwrap();
+    Command::new("chown").args(["-R", samba.user()]).arg(samba.data("rw").join("deep")).status().unwrap();
+    let runtime = RuntimeDir::new();
+    let inner = Mount { path: "deep/inside".into(), ..request(&samba, "rw", &runtime) };
+    ask(&runtime, &Request::Mount(Box::new(inner.clone())), Some(Samba::PASSWORD)).unwrap();
+    fs::write(runtime.path().join("drives/z/f"), "x").unwrap();
+    assert!(samba.data("rw").join("deep/inside/f").exists());
+
+    let elsewhere = RuntimeDir::new();
+    let missing = Mount { path: "deep/none".into(), ..request(&samba, "rw", &elsewhere) };
+    let failure = ask(&elsewhere, &Request::Mount(Box::new(missing)), Some(Samba::PASSWORD)).unwrap_err();
+    assert_eq!(failure.status, Status::BAD_NETNAME.0, "{failure}");
+}
+
+#[test]
+fn a_tree_is_copied_with_everything_it_has() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("copied");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mpr-helper");
+    let copied = Command::new("cp").arg("-a").arg(&source).arg(here.join("copy")).output().unwrap();
+    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+    let same = Command::new("diff").arg("-r").arg(&source).arg(here.join("copy")).output().unwrap();
+    assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stdout));
+    let (original, copy) = (
+        fs::metadata(source.join("Cargo.toml")).unwrap(),
+        fs::metadata(here.join("copy/Cargo.toml")).unwrap(),
+    );
+    let rounded = |meta: &fs::Metadata| (meta.mtime(), meta.mtime_nsec() / 100);
+    assert_eq!(rounded(&original), rounded(&copy));
+}
+
+#[test]
+fn a_repository_can_live_on_a_share() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("repository");
+    let git = |directory: &Path, arguments: &[&str]| {
+        let output = Command::new("git")
+            .current_dir(directory)
+            .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main"])
+            .args(arguments)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .output()
+            .expect("this test needs git; install the Debian package git");
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let origin = tempfile::tempdir().unwrap();
+    git(origin.path(), &["init", "-q"]);
+    for at in 0..40 {
+        fs::write(origin.path().join(format!("file{at}")), pattern(at * 100)).unwrap();
+    }
+    git(origin.path(), &["add", "."]);
+    git(origin.path(), &["commit", "-q", "-m", "first"]);
+    git(&here, &["clone", "-q", origin.path().to_str().unwrap(), "clone"]);
+    let clone = here.join("clone");
+    assert_eq!(git(&clone, &["status", "--porcelain"]), "");
+    fs::write(clone.join("file1"), "changed").unwrap();
+    git(&clone, &["commit", "-q", "-a", "-m", "second"]);
+    git(&clone, &["checkout", "-q", "-b", "branch", "HEAD~1"]);
+    git(&clone, &["gc", "-q"]);
+    git(&clone, &["fsck", "--strict"]);
+    assert_eq!(git(&clone, &["status", "--porcelain"]), "");
+    fs::remove_dir_all(&clone).unwrap();
+}
+
+#[test]
+fn a_program_can_be_built_and_run_on_a_share() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("built");
+    fs::write(here.join("a.c"), "int f(void); int main(void) { return f(); }").unwrap();
+    fs::write(here.join("b.c"), "int f(void) { return 42; }").unwrap();
+    let built = Command::new("cc").current_dir(&here).args(["-g", "-o", "a", "a.c", "b.c"]).output();
+    let built = built.expect("this test needs a C compiler; install the Debian package gcc");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    assert_eq!(Command::new(here.join("a")).status().unwrap().code(), Some(42));
+}
+
+#[test]
+fn many_threads_at_once_disturb_nobody() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("threads");
+    thread::scope(|scope| {
+        for worker in 0..8 {
+            let here = &here;
+            scope.spawn(move || {
+                for round in 0..25 {
+                    let path = here.join(format!("w{worker}-{round}"));
+                    let data = pattern(worker * 1000 + round);
+                    fs::write(&path, &data).unwrap();
+                    assert!(fs::read(&path).unwrap() == data);
+                    let renamed = path.with_extension("done");
+                    fs::rename(&path, &renamed).unwrap();
+                    if round % 2 == 0 {
+                        fs::remove_file(&renamed).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(names(&there).len(), 8 * 12);
+}
+
+#[test]
+fn a_share_that_requires_encryption_gets_it() {
+    let mounted = Mounted::share("enc");
+    assert_eq!(fs::read_to_string(mounted.root.join("secret.txt")).unwrap(), "secret\n");
+    assert_eq!(mounted.health().security, "SMB 3.1.1, encrypted");
+    assert_eq!(Mounted::share("rw").health().security, "SMB 3.1.1, signed");
+}
+
+#[test]
+fn encryption_can_be_required_of_any_share_and_not_of_a_guest() {
+    let (samba, runtime) = (Samba::shared(), RuntimeDir::new());
+    let mount = Mount { require_encryption: true, ..request(&samba, "ro", &runtime) };
+    ask(&runtime, &Request::Mount(Box::new(mount.clone())), Some(Samba::PASSWORD)).unwrap();
+    assert_eq!(fs::read_to_string(runtime.path().join("drives/z/readme.txt")).unwrap(), "read me\n");
+
+    let runtime = RuntimeDir::new();
+    let guest = Mount {
+        require_encryption: true,
+        login: Login::Guest,
+        has_password: false,
+        ..request(&samba, "guest", &runtime)
+    };
+    let failure = ask(&runtime, &Request::Mount(Box::new(guest)), None).unwrap_err();
+    assert_eq!(failure.status, Status::ACCESS_DENIED.0, "{failure}");
+}
+
+#[test]
+fn guests_come_in_when_they_say_that_they_are_guests() {
+    let (samba, runtime) = (Samba::shared(), RuntimeDir::new());
+    let guest = Mount { login: Login::Guest, has_password: false, ..request(&samba, "guest", &runtime) };
+    ask(&runtime, &Request::Mount(Box::new(guest.clone())), None).unwrap();
+    assert_eq!(fs::read_to_string(runtime.path().join("drives/z/hello.txt")).unwrap(), "hello\n");
+
+    // This server makes a guest of every user it does not know. Nobody asked for that.
+    let runtime = RuntimeDir::new();
+    let stranger = Login::Account { user: "stranger".into(), domain: String::new() };
+    let stranger = Mount { login: stranger, ..request(&samba, "guest", &runtime) };
+    let failure = ask(&runtime, &Request::Mount(Box::new(stranger)), Some("x")).unwrap_err();
+    assert_eq!(failure.status, Status::LOGON_FAILURE.0, "{failure}");
+}
+
+#[test]
+fn each_refusal_has_its_code_and_says_what_was_refused() {
+    let (samba, runtime) = (Samba::shared(), RuntimeDir::new());
+    let mount = |share: &str| request(&samba, share, &runtime);
+    let refused = |mount: Mount, password: Option<&str>| {
+        let failure = ask(&runtime, &Request::Mount(Box::new(mount)), password).unwrap_err();
+        assert!(failure.message.contains("127.0.0.1") || failure.message.contains("nosuchhost"), "{failure}");
+        assert!(!failure.message.contains("S3cret"), "{failure}");
+        failure.status
+    };
+    assert_eq!(refused(mount("rw"), Some("S3cret")), Status::LOGON_FAILURE.0);
+    assert_eq!(refused(Mount { has_password: false, ..mount("rw") }, None), Status::BAD_PASSWORD.0);
+    assert_eq!(refused(mount("nosuchshare"), Some(Samba::PASSWORD)), Status::BAD_NETNAME.0);
+    assert_eq!(refused(mount("denied"), Some(Samba::PASSWORD)), Status::ACCESS_DENIED.0);
+    assert_eq!(refused(mount("lp1"), Some(Samba::PASSWORD)), Status::BAD_DEV_TYPE.0);
+    let elsewhere = |host: &str, port| Mount {
+        server: Server { protocol: Protocol::Smb, host: host.into(), port: Some(port) },
+        ..mount("rw")
+    };
+    assert_eq!(refused(elsewhere("127.0.0.1", 1), Some("S3cret")), Status::BAD_NETPATH.0);
+    assert_eq!(refused(elsewhere("nosuchhost.invalid", 445), Some("S3cret")), Status::BAD_NETPATH.0);
+    assert_eq!(names(&runtime.path().join("connections")), Vec::<String>::new());
+    assert!(!runtime.path().join("drives/z").exists());
+}
+
+#[test]
+fn what_is_mounted_for_reading_refuses_to_be_changed() {
+    let (samba, runtime) = (Samba::shared(), RuntimeDir::new());
+    let mount = Mount { read_only: true, ..request(&samba, "rw", &runtime) };
+    ask(&runtime, &Request::Mount(Box::new(mount.clone())), Some(Samba::PASSWORD)).unwrap();
+    let error = fs::write(runtime.path().join("drives/z/f"), "").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnlyFilesystem);
+
+    let share = Mounted::share("ro");
+    assert_eq!(fs::write(share.root.join("f"), "").unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(fs::read_to_string(share.root.join("readme.txt")).unwrap(), "read me\n");
+}
+
+#[test]
+fn the_progress_of_a_connection_is_told_in_order() {
+    let (samba, runtime) = (Samba::shared(), RuntimeDir::new());
+    let mut stages = Vec::new();
+    let mount = Request::Mount(Box::new(request(&samba, "rw", &runtime)));
+    let password = Some(Samba::PASSWORD.as_bytes());
+    Helper::start(helper(), &runtime.path())
+        .unwrap()
+        .ask(&mount, password, PATIENCE, &mut |event| match event {
+            Event::Progress { stage } => stages.push(stage),
+            other => panic!("{other:?}"),
+        })
+        .unwrap();
+    assert_eq!(stages, [Stage::Connecting, Stage::Authenticating, Stage::Opening, Stage::Mounting]);
+}
+
+#[test]
+fn a_server_lists_its_disks_and_printers() {
+    let (samba, runtime) = (Samba::shared(), RuntimeDir::new());
+    let mut listed: Vec<Share> = Vec::new();
+    let request = Request::ListShares { server: server(&samba), login: known(&samba), has_password: true };
+    let password = Some(Samba::PASSWORD.as_bytes());
+    Helper::start(helper(), &runtime.path())
+        .unwrap()
+        .ask(&request, password, PATIENCE, &mut |event| {
+            if let Event::Shares { shares } = event {
+                listed.extend(shares);
+            }
+        })
+        .unwrap();
+    let kinds: Vec<(&str, ShareKind)> =
+        listed.iter().map(|share| (share.name.as_str(), share.kind)).collect();
+    for (name, kind) in [("rw", ShareKind::Disk), ("ro", ShareKind::Disk), ("lp1", ShareKind::Printer)] {
+        assert!(kinds.contains(&(name, kind)), "{kinds:?}");
+    }
+    assert!(!kinds.iter().any(|(name, _)| name.ends_with('$')), "{kinds:?}");
+    assert_eq!(listed.iter().find(|share| share.name == "ro").unwrap().comment, "to be read");
+
+    let mounted = Mounted::share("rw");
+    match mounted.order(Order::ListShares) {
+        Reply::Shares { shares } => assert_eq!(shares, listed),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_connection_in_use_is_not_ended_unless_by_force() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("in-use");
+    let refused = |mounted: &Mounted| match mounted.order(Order::Unmount { force: false }) {
+        Reply::Failed(failure) => {
+            assert_eq!(failure.status, Status::OPEN_FILES.0, "{failure}");
+            failure.message
+        }
+        other => panic!("{other:?}"),
+    };
+    let file = File::create(here.join("f")).unwrap();
+    assert!(refused(&mounted).contains("a file is open"));
+    drop(file);
+    let mut inside = Command::new("cat").current_dir(&here).stdin(Stdio::piped()).spawn().unwrap();
+    assert!(refused(&mounted).contains("Z:"));
+    drop(inside.stdin.take());
+    inside.wait().unwrap();
+    mounted.unmount();
+    assert!(mounted.is_gone());
+
+    let mounted = Mounted::share("rw");
+    let file = File::create(mounted.root.join("in-use/g")).unwrap();
+    assert_eq!(mounted.order(Order::Unmount { force: true }), Reply::Unmounted);
+    assert!(mounted.is_gone());
+    eventually("the open file has lost its connection", || file.metadata().is_err());
+}
+
+#[test]
+fn force_does_not_wait_for_a_server_that_says_nothing() {
+    let mounted = Mounted::of(Arc::new(Samba::start()), "rw");
+    let path = mounted.root.join("f");
+    fs::write(&path, pattern(1 << 20)).unwrap();
+    let file = File::open(&path).unwrap();
+    mounted.samba.freeze();
+    let reader = thread::spawn(move || file.read_at(&mut [0; 100], 500_000));
+    eventually("the reader waits for the server", || mounted.health().open_files == 1);
+    let begun = Instant::now();
+    assert_eq!(mounted.order(Order::Unmount { force: true }), Reply::Unmounted);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let _ = reader.join().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "the reader was let go after {:?}", begun.elapsed());
+    mounted.samba.thaw();
+    assert!(mounted.is_gone());
+}
+
+#[test]
+fn a_broken_connection_is_made_again_and_open_files_go_on() {
+    let mounted = Mounted::of(Arc::new(Samba::start()), "rw");
+    fs::write(mounted.root.join("f"), "first line\n").unwrap();
+    let mut file = OpenOptions::new().read(true).append(true).open(mounted.root.join("f")).unwrap();
+    for round in 1..=3 {
+        mounted.samba.break_connections();
+        eventually("the helper has noticed", || !mounted.health().connected);
+        file.write_all(b"another\n").unwrap();
+        assert_eq!(mounted.health().reconnects, round);
+    }
+    let text = fs::read_to_string(mounted.samba.data("rw").join("f")).unwrap();
+    assert_eq!(text, "first line\nanother\nanother\nanother\n");
+    // One that was replaced meanwhile is not the one that was opened.
+    mounted.samba.break_connections();
+    fs::remove_file(mounted.samba.data("rw").join("f")).unwrap();
+    fs::write(mounted.samba.data("rw").join("other"), "").unwrap();
+    fs::rename(mounted.samba.data("rw").join("other"), mounted.samba.data("rw").join("f")).unwrap();
+    eventually("the helper has noticed", || !mounted.health().connected);
+    let error = file.write_all(b"lost").unwrap_err();
+    assert!(
+        matches!(error.raw_os_error(), Some(libc::ESTALE | libc::EACCES)),
+        "nothing is written to another file: {error}"
+    );
+}
+
+#[test]
+fn a_helper_that_died_leaves_a_lost_connection_that_can_be_cleaned_or_made_again() {
+    let mounted = Mounted::share("ro");
+    let connection = mounted.connection().unwrap();
+    assert_eq!(connection.state, State::Connected);
+    Command::new("kill").args(["-KILL", &connection.record.helper.pid.to_string()]).status().unwrap();
+    eventually("it is lost", || mounted.connection().is_some_and(|found| found.state == State::Lost));
+    mounted.runtime.connections().clean(&mounted.connection().unwrap()).unwrap();
+    assert!(mounted.connection().is_none() && !mounted.root.exists());
+
+    let mounted = Mounted::share("ro");
+    let dead = mounted.connection().unwrap().record.helper.pid;
+    Command::new("kill").args(["-KILL", &dead.to_string()]).status().unwrap();
+    eventually("it is lost", || mounted.connection().is_some_and(|found| found.state == State::Lost));
+    let mount = Request::Mount(Box::new(request(&mounted.samba, "ro", &mounted.runtime)));
+    ask(&mounted.runtime, &mount, Some(Samba::PASSWORD)).unwrap();
+    assert_eq!(mounted.connection().unwrap().state, State::Connected);
+    assert_eq!(fs::read_to_string(mounted.root.join("readme.txt")).unwrap(), "read me\n");
+}
+
+#[test]
+fn a_signal_or_somebody_elses_umount_ends_a_connection_cleanly() {
+    let mounted = Mounted::share("rw");
+    let pid = mounted.connection().unwrap().record.helper.pid;
+    Command::new("kill").arg(pid.to_string()).status().unwrap();
+    eventually("it has cleaned up", || mounted.is_gone());
+
+    let mounted = Mounted::share("rw");
+    let file = File::create(mounted.root.join("still-open")).unwrap();
+    mpr_helper::connections::detach(&mounted.root).unwrap();
+    eventually("it has cleaned up", || mounted.is_gone());
+    file.write_all_at(b"served on", 0).unwrap();
+}
+
+#[test]
+fn a_name_is_connected_once() {
+    let mounted = Mounted::share("rw");
+    let again = Request::Mount(Box::new(request(&mounted.samba, "ro", &mounted.runtime)));
+    let failure = ask(&mounted.runtime, &again, Some(Samba::PASSWORD)).unwrap_err();
+    assert_eq!(failure.status, Status::ALREADY_CONNECTED.0, "{failure}");
+    assert_eq!(mounted.connection().unwrap().record.remote, mounted.samba.unc("rw"));
+}
+
+#[test]
+fn a_directory_of_the_users_own_is_used_only_if_it_is_empty_and_stays_afterwards() {
+    let (samba, runtime) = (Samba::shared(), RuntimeDir::new());
+    let place = runtime.path().join("mine");
+    fs::create_dir(&place).unwrap();
+    let mut mount = request(&samba, "ro", &runtime);
+    mount.mount_point = place.to_str().unwrap().to_owned();
+    mount.own_mount_point = false;
+    fs::write(place.join("f"), "").unwrap();
+    let failure = ask(&runtime, &Request::Mount(Box::new(mount.clone())), Some(Samba::PASSWORD)).unwrap_err();
+    assert_eq!(failure.status, Status::BAD_LOCALNAME.0, "{failure}");
+    assert!(failure.message.contains("not empty"), "{failure}");
+    fs::remove_file(place.join("f")).unwrap();
+    ask(&runtime, &Request::Mount(Box::new(mount)), Some(Samba::PASSWORD)).unwrap();
+    let mounted = Mounted { samba, share: "ro".into(), runtime, root: place };
+    assert!(mounted.root.join("readme.txt").exists());
+    mounted.unmount();
+    assert_eq!(names(&mounted.root), Vec::<String>::new());
+}
+
+#[test]
+fn a_caller_that_gives_up_leaves_nothing_behind() {
+    let (samba, runtime) = (Samba::start(), RuntimeDir::new());
+    samba.freeze();
+    let mount = Request::Mount(Box::new(request(&samba, "rw", &runtime)));
+    let given_up = Helper::start(helper(), &runtime.path()).unwrap().ask(
+        &mount,
+        Some(Samba::PASSWORD.as_bytes()),
+        Duration::from_millis(200),
+        &mut |_| {},
+    );
+    assert!(given_up.unwrap_err().message.contains("did not answer"));
+    let connections = runtime.path().join("connections");
+    eventually("the helper has let go", || !connections.join("drive-z.lock").exists());
+    samba.thaw();
+    assert!(runtime.connections().all().unwrap().is_empty());
+    assert!(!runtime.path().join("drives/z").exists());
+}
+
+#[test]
+fn the_password_is_nowhere_to_be_read() {
+    let mounted = Mounted::share("rw");
+    let pid = mounted.connection().unwrap().record.helper.pid;
+    let mut seen = Vec::new();
+    for file in ["cmdline", "environ", "comm"] {
+        seen.extend(fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default());
+    }
+    for entry in fs::read_dir(mounted.runtime.path().join("connections")).unwrap() {
+        seen.extend(fs::read(entry.unwrap().path()).unwrap_or_default());
+    }
+    assert!(!seen.is_empty());
+    let password = Samba::PASSWORD.as_bytes();
+    assert!(!seen.windows(password.len()).any(|window| window == password));
+    // No core dump either: the kernel has no such process to dump.
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+}
+
+#[test]
+fn a_helper_started_by_hand_says_who_starts_it() {
+    let output = Command::new(helper()).arg("--help").stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("mpr connect"));
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
