@@ -22,6 +22,8 @@ pub struct Enumeration {
     sources: VecDeque<Source>,
     /// Whether an error of one source ends the enumeration, or only that source (DECISION W26).
     strict: bool,
+    /// What closing the sources that were read to their end came to.
+    closed: Result<(), Status>,
 }
 
 /// The entries of one provider.
@@ -41,7 +43,12 @@ impl fmt::Debug for Enumeration {
 
 impl Enumeration {
     fn of(ready: impl IntoIterator<Item = NetResource>) -> Self {
-        Enumeration { ready: ready.into_iter().collect(), sources: VecDeque::new(), strict: false }
+        Enumeration {
+            ready: ready.into_iter().collect(),
+            sources: VecDeque::new(),
+            strict: false,
+            closed: Ok(()),
+        }
     }
 
     /// The next entry; `None` after the last.
@@ -62,10 +69,12 @@ impl Enumeration {
                     return Ok(Some(entry));
                 }
                 Some(Err(status)) if self.strict => return Err(status),
-                // The others go on; closing this one tells nothing more.
-                Some(Err(_)) | None => {
-                    if let Some(source) = self.sources.pop_front() {
-                        _ = source.entries.close();
+                ended => {
+                    let source = self.sources.pop_front().expect("it is the one that was asked");
+                    let closed = source.entries.close();
+                    // The others go on after an error; closing tells nothing more about it.
+                    if ended.is_none() {
+                        self.closed = self.closed.and(closed);
                     }
                 }
             }
@@ -84,7 +93,7 @@ impl Enumeration {
     ///
     /// The first failure; all the others are closed nevertheless (DECISION W27).
     pub fn close(self) -> Result<(), Status> {
-        let mut result = Ok(());
+        let mut result = self.closed;
         for source in self.sources {
             result = result.and(source.entries.close());
         }
@@ -182,7 +191,7 @@ impl Router {
                 .map(|entries| (provider, entries))
         })?;
         let source = Source { provider: provider.name.clone(), entries };
-        Ok(Enumeration { ready: VecDeque::new(), sources: VecDeque::from([source]), strict: true })
+        Ok(Enumeration { sources: VecDeque::from([source]), strict: true, ..Enumeration::of(None) })
     }
 
     /// What is remembered, connected or not; no provider is asked.
