@@ -6,7 +6,7 @@ use crate::connect::canonical;
 use crate::providers::Provider;
 use mpr_core::device::LocalDevice;
 use mpr_core::routing::Purpose;
-use mpr_plugin::abi::{WNNC_CON_GETCONNECTIONS, WNNC_CON_GETPERFORMANCE, WNNC_USR_GETUSER};
+use mpr_plugin::abi::{Significance, WNNC_CON_GETCONNECTIONS, WNNC_CON_GETPERFORMANCE, WNNC_USR_GETUSER};
 use mpr_plugin::{Performance, Status, UniversalName, WideStr, WideString, wide};
 
 /// What a device leads to.
@@ -52,11 +52,8 @@ impl Router {
             Ok(remote) => return Ok(Connection::Connected(remote)),
             Err(status) => status,
         };
-        let not_found = matches!(
-            status,
-            Status::NOT_CONNECTED | Status::NO_NET_OR_BAD_PATH | Status::NO_NETWORK | Status::NOT_SUPPORTED
-        );
-        if !not_found {
+        // Providers say "not mine" in several ways (DECISION W8); an error of the owner is another matter.
+        if status.significance() != Significance::NotMine {
             return Err(status);
         }
         let deferred =
