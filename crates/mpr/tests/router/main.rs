@@ -1,12 +1,16 @@
 //! The router with scripted providers and notification libraries: one module a subject.
 
+mod answers;
 mod scene;
 
 mod cancelling;
 mod connecting;
+mod enumeration;
+mod information;
 mod names;
 mod nesting;
 mod outcome;
+mod queries;
 mod rejections;
 mod routing;
 mod scenarios;
