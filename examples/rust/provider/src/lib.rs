@@ -12,10 +12,12 @@ use mpr_plugin::abi::{
 };
 use mpr_plugin::{
     AddConnection, CancelConnection, Capabilities, Entries, EnumQuery, NetResource, NetworkProvider, Status,
-    WideStr, WideString,
+    WideStr, WideString, wide,
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The name it is registered under. Our router adds it to entries that lack it, others rely on it.
+const NAME: &str = "Memory Network";
 /// Everything on this network begins so.
 const SERVER: &str = r"\\memory\";
 
@@ -64,7 +66,10 @@ impl NetworkProvider for Memory {
             return Err(Status::ALREADY_CONNECTED);
         }
         let local = add.local.map(WideStr::to_ucstring);
-        connections.push(NetResource::connection(local, add.remote.to_ucstring()));
+        connections.push(NetResource {
+            provider: Some(wide(NAME)),
+            ..NetResource::connection(local, add.remote.to_ucstring())
+        });
         Ok(())
     }
 
