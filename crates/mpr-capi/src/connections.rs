@@ -32,12 +32,11 @@ pub(crate) unsafe fn add<E: Form>(
         lpComment: std::ptr::null_mut(),
         lpProvider: std::ptr::null_mut(),
     };
-    let credentials = Given::<E>::Password { user: std::ptr::null(), password };
+    let mut logon = Logon::new();
     // SAFETY: the exported function's caller vouches for the strings.
     unsafe {
-        request(std::ptr::null_mut(), &resource, credentials, CONNECT_UPDATE_PROFILE, |request| {
-            router().add_connection(request).map(drop)
-        })
+        let credentials = logon.read::<E>(std::ptr::null(), password)?;
+        request::<E>(std::ptr::null_mut(), &resource, credentials, CONNECT_UPDATE_PROFILE, connect)
     }
 }
 
@@ -62,12 +61,11 @@ pub(crate) unsafe fn add3<E: Form>(
     user: *const E::Unit,
     flags: DWORD,
 ) -> Result<(), Status> {
+    let mut logon = Logon::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
-        request(owner, &resource, Given::<E>::Password { user, password }, flags, |request| {
-            router().add_connection(request).map(drop)
-        })
+        request::<E>(owner, &resource, logon.read::<E>(user, password)?, flags, connect)
     }
 }
 
@@ -81,11 +79,12 @@ pub(crate) unsafe fn add4<E: Form>(
     use_options: *const u8,
     use_options_size: DWORD,
 ) -> Result<(), Status> {
+    let mut buffers = Buffers::default();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
-        let given = Given::<E>::Buffers { auth, auth_size, use_options, use_options_size };
-        request(owner, &resource, given, flags, |request| router().add_connection(request).map(drop))
+        let credentials = buffers.read(auth, auth_size, use_options, use_options_size)?;
+        request::<E>(owner, &resource, credentials, flags, connect)
     }
 }
 
@@ -101,11 +100,14 @@ pub(crate) unsafe fn use_connection<E: Form>(
     size: *mut DWORD,
     result: *mut DWORD,
 ) -> Result<(), Status> {
+    let mut logon = Logon::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
-        let given = Given::<E>::Password { user, password };
-        request(owner, &resource, given, flags, |request| reporting::<E>(request, access_name, size, result))
+        let credentials = logon.read::<E>(user, password)?;
+        request::<E>(owner, &resource, credentials, flags, |request| {
+            reporting::<E>(request, access_name, size, result)
+        })
     }
 }
 
@@ -123,12 +125,21 @@ pub(crate) unsafe fn use_connection4<E: Form>(
     size: *mut DWORD,
     result: *mut DWORD,
 ) -> Result<(), Status> {
+    let mut buffers = Buffers::default();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
-        let given = Given::<E>::Buffers { auth, auth_size, use_options, use_options_size };
-        request(owner, &resource, given, flags, |request| reporting::<E>(request, access_name, size, result))
+        let credentials = buffers.read(auth, auth_size, use_options, use_options_size)?;
+        request::<E>(owner, &resource, credentials, flags, |request| {
+            reporting::<E>(request, access_name, size, result)
+        })
     }
+}
+
+/// Makes a connection.
+#[inline(always)]
+fn connect(request: &AddRequest<'_>) -> Result<(), Status> {
+    router().add_connection(request).map(drop)
 }
 
 /// Makes a connection and tells the caller how to reach it.
@@ -193,29 +204,21 @@ const LOCAL: usize = 16;
 const PROVIDER: usize = 64;
 const CREDENTIAL: usize = 128;
 
-/// Credentials as a function gets them.
-enum Given<E: Form> {
-    Password { user: *const E::Unit, password: *const E::Unit },
-    Buffers { auth: *const u8, auth_size: DWORD, use_options: *const u8, use_options_size: DWORD },
-}
-
-/// Makes private copies of everything the caller points to, and connects with them.
+/// Makes private copies of the names the caller points to, and connects with them.
 ///
 /// # Safety
 ///
-/// Every pointer is NULL or as the exported functions want it.
+/// Every pointer of `resource` is NULL or as the exported functions want it.
 #[inline(always)]
 unsafe fn request<E: Form>(
     owner: HWND,
     resource: &NETRESOURCEW,
-    given: Given<E>,
+    credentials: Credentials<'_>,
     flags: DWORD,
     connect: impl FnOnce(&AddRequest<'_>) -> Result<(), Status>,
 ) -> Result<(), Status> {
     let (mut remote, mut local) = (Text::<REMOTE>::new(), Text::<LOCAL>::new());
-    let (mut provider, mut user) = (Text::<PROVIDER>::new(), Text::<CREDENTIAL>::new());
-    let mut password = Secret::<CREDENTIAL>::new();
-    let (mut auth_copy, mut options_copy) = (Zeroizing::new(Vec::new()), Zeroizing::new(Vec::new()));
+    let mut provider = Text::<PROVIDER>::new();
     // SAFETY: as the caller vouches. Names that are too long for anybody are judged by the router, in their
     // turn (DECISION W14).
     let request = unsafe {
@@ -228,19 +231,68 @@ unsafe fn request<E: Form>(
             remote: remote.read_up_to::<E>(resource.lpRemoteName.cast(), MAX_REMOTE_NAME + 1)?,
             local: local.read_up_to::<E>(resource.lpLocalName.cast(), LOCAL_LIMIT)?,
             provider: provider.read_up_to::<E>(resource.lpProvider.cast(), MAX_UNITS)?,
-            credentials: match given {
-                Given::Password { user: name, password: word } => {
-                    Credentials::Password { user: user.read::<E>(name)?, password: password.read::<E>(word)? }
-                }
-                Given::Buffers { auth, auth_size, use_options, use_options_size } => buffers(
-                    copy(auth, auth_size, &mut auth_copy)?,
-                    copy(use_options, use_options_size, &mut options_copy)?,
-                ),
-            },
+            credentials,
             flags,
         }
     };
     connect(&request)
+}
+
+/// Private copies of user and password.
+struct Logon {
+    user: Text<CREDENTIAL>,
+    password: Secret<CREDENTIAL>,
+}
+
+impl Logon {
+    #[inline(always)]
+    const fn new() -> Self {
+        Logon { user: Text::new(), password: Secret::new() }
+    }
+
+    /// # Safety
+    ///
+    /// The pointers are NULL or strings of the form.
+    #[inline(always)]
+    unsafe fn read<E: Form>(
+        &mut self,
+        user: *const E::Unit,
+        password: *const E::Unit,
+    ) -> Result<Credentials<'_>, Status> {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            let (user, password) = (self.user.read::<E>(user)?, self.password.read::<E>(password)?);
+            Ok(Credentials::Password { user, password })
+        }
+    }
+}
+
+/// Private copies of the buffers of the four-series functions, wiped when they are dropped.
+#[derive(Default)]
+struct Buffers {
+    auth: Zeroizing<Vec<u8>>,
+    use_options: Zeroizing<Vec<u8>>,
+}
+
+impl Buffers {
+    /// # Safety
+    ///
+    /// The pointers are NULL or readable for the sizes behind them.
+    unsafe fn read(
+        &mut self,
+        auth: *const u8,
+        auth_size: DWORD,
+        use_options: *const u8,
+        use_options_size: DWORD,
+    ) -> Result<Credentials<'_>, Status> {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            Ok(buffers(
+                copy(auth, auth_size, &mut self.auth)?,
+                copy(use_options, use_options_size, &mut self.use_options)?,
+            ))
+        }
+    }
 }
 
 /// What two buffers come to: without either, the defaults (`spec/wnet.md` §4.5).

@@ -33,6 +33,19 @@ pub trait Form: ResourceEncoding + 'static {
     /// `pointer` points to a string, readable up to its terminator or for as long as `put` returns true.
     unsafe fn decode(pointer: *const Self::Unit, put: impl FnMut(u16) -> bool) -> Result<(), Status>;
 
+    /// Copies the beginning of the string at `pointer` as far as its units are those of UTF-16 and there is
+    /// room; the rest is for [`decode`](Self::decode). Returns the units copied, and whether the string ended
+    /// there.
+    ///
+    /// # Safety
+    ///
+    /// `pointer` points to a string, readable up to its terminator or for as many units as there is room.
+    #[inline(always)]
+    unsafe fn copy_head(pointer: *const Self::Unit, room: &mut [MaybeUninit<u16>]) -> (usize, bool) {
+        _ = (pointer, room);
+        (0, false)
+    }
+
     /// Hands the units of one character to `put`.
     fn put_char(character: char, put: impl FnMut(Self::Unit));
 
@@ -56,6 +69,24 @@ impl Form for Wide {
             // SAFETY: the unit was no terminator: there is another behind it.
             pointer = unsafe { pointer.add(1) };
         }
+    }
+
+    #[inline(always)]
+    unsafe fn copy_head(pointer: *const u16, room: &mut [MaybeUninit<u16>]) -> (usize, bool) {
+        let mut count = 0;
+        // Four at a time: the names of a connect are all that is long about it.
+        for four in room.chunks_exact_mut(4) {
+            for place in four {
+                // SAFETY: not behind the terminator, as the caller vouches.
+                let unit = unsafe { pointer.add(count).read_unaligned() };
+                place.write(unit);
+                if unit == 0 {
+                    return (count, true);
+                }
+                count += 1;
+            }
+        }
+        (count, false)
     }
 
     fn put_char(character: char, put: impl FnMut(u16)) {
@@ -246,7 +277,28 @@ impl<const N: usize> Text<N> {
 
     #[inline(always)]
     unsafe fn fill<E: Form>(&mut self, pointer: *const E::Unit, limit: usize) -> Result<End, Status> {
-        let mut count = 0;
+        let room = limit.min(N - 1);
+        // SAFETY: as the caller vouches.
+        let (count, ended) = unsafe { E::copy_head(pointer, &mut self.inline[..room]) };
+        if ended {
+            self.length = count + 1;
+            return Ok(End::Terminator);
+        }
+        // SAFETY: so many units of the string were there.
+        unsafe { self.fill_rest::<E>(pointer.add(count), count, limit) }
+    }
+
+    /// Goes on behind the first `count` units.
+    ///
+    /// # Safety
+    ///
+    /// As [`Form::decode`], up to `limit` units together with those before.
+    unsafe fn fill_rest<E: Form>(
+        &mut self,
+        pointer: *const E::Unit,
+        mut count: usize,
+        limit: usize,
+    ) -> Result<End, Status> {
         let mut end = End::Terminator;
         let (inline, heap) = (&mut self.inline, &mut self.heap);
         let put = |unit| {

@@ -44,17 +44,25 @@ impl fmt::Display for RemoteError {
 
 impl std::error::Error for RemoteError {}
 
+const SLASH: u16 = b'/' as u16;
+const BACKSLASH: u16 = b'\\' as u16;
+
+/// Whether a name is one that [`canonical`] passes on, told at a glance. It is the form callers of Windows
+/// use, and the one the fast path of the router meets.
+#[inline]
+#[must_use]
+pub fn is_canonical(name: &[u16]) -> bool {
+    name.first() == Some(&BACKSLASH)
+}
+
 /// Rewrites a remote name given in UTF-16 without terminator. `None`: it is to be passed on as it is.
 ///
 /// # Errors
 ///
 /// [`RemoteError`] for a URL that must not be passed on.
 pub fn canonical(name: &[u16]) -> Result<Option<Canonical>, RemoteError> {
-    const SLASH: u16 = b'/' as u16;
-    const BACKSLASH: u16 = b'\\' as u16;
     match name {
-        // The form callers of Windows use, and the one the fast path of the router meets.
-        [BACKSLASH, ..] => Ok(None),
+        _ if is_canonical(name) => Ok(None),
         [SLASH, SLASH, _, ..] => {
             let name = name.iter().map(|&unit| if unit == SLASH { BACKSLASH } else { unit }).collect();
             Ok(Some(Canonical { name, user: None }))

@@ -179,6 +179,7 @@ impl Router {
         self.connect(request, Form::Use(access))
     }
 
+    #[inline]
     fn connect<'a>(&self, request: &AddRequest<'a>, form: Form) -> Result<Added<'a>, UseError> {
         let mut connect = self.judge(request, form)?;
         let status = self.notifyees().announce(&mut connect, self.retry_limit());
@@ -199,7 +200,8 @@ impl Router {
 
     /// Everything the router can see for itself, in the order of DECISION W14. Nobody is called back for a
     /// request that is refused here.
-    fn judge<'r, 'a>(&'r self, request: &AddRequest<'a>, form: Form) -> Result<Connect<'r, 'a>, UseError> {
+    #[inline(always)]
+    fn judge<'r, 'a>(&'r self, request: &'r AddRequest<'a>, form: Form) -> Result<Connect<'r, 'a>, UseError> {
         let access = match form {
             Form::Add => None,
             Form::Use(access) => access,
@@ -258,7 +260,7 @@ impl Router {
         }
         let mut connect = Connect {
             router: self,
-            request: *request,
+            request,
             selection,
             local,
             device,
@@ -283,7 +285,16 @@ impl Router {
 }
 
 /// A remote name in canonical spelling, and the user named in a URL.
+#[inline]
 pub(crate) fn canonical(name: &WideStr) -> Result<(Cow<'_, WideStr>, Option<WideString>), Status> {
+    if remote::is_canonical(name.as_slice()) {
+        return Ok((Cow::Borrowed(name), None));
+    }
+    rewritten(name)
+}
+
+#[cold]
+fn rewritten(name: &WideStr) -> Result<(Cow<'_, WideStr>, Option<WideString>), Status> {
     match remote::canonical(name.as_slice()) {
         Ok(None) => Ok((Cow::Borrowed(name), None)),
         Ok(Some(canonical)) => {
@@ -300,7 +311,7 @@ pub(crate) fn canonical(name: &WideStr) -> Result<(Cow<'_, WideStr>, Option<Wide
 /// A request that was accepted, on its way.
 struct Connect<'r, 'a> {
     router: &'r Router,
-    request: AddRequest<'a>,
+    request: &'r AddRequest<'a>,
     selection: Selection<'r>,
     /// The device as the application named it.
     local: Option<&'a WideStr>,
@@ -479,7 +490,7 @@ impl Announced for Connect<'_, '_> {
     const EVENT: Event = Event::Add;
 
     fn notify(&self, library: &dyn Notifyee, when: When, info: &mut NOTIFYINFO) -> Status {
-        let request = &self.request;
+        let request = self.request;
         let mut notice = AddNotice {
             owner: request.owner,
             scope: request.scope,

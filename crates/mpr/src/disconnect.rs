@@ -40,6 +40,7 @@ impl Router {
         self.notifyees().announce(&mut cancel, self.retry_limit()).ok()
     }
 
+    #[inline(always)]
     fn judge_cancel<'r, 'a>(&'r self, request: &CancelRequest<'a>) -> Result<Cancel<'r, 'a>, Status> {
         if request.name.is_empty() || request.flags & !CONNECT_ADD_MASK != 0 {
             return Err(Status::BAD_VALUE);

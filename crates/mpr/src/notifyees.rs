@@ -109,6 +109,9 @@ impl Notifyees {
             Event::Add => &*self.adding,
             Event::Cancel => &*self.cancelling,
         };
+        if wanting.is_empty() {
+            return self.unannounced(operation);
+        }
         let nested = EXECUTING.with_borrow(|executing| !executing.is_empty());
         if !nested {
             return self.drive(wanting, operation, retry_limit);
@@ -117,6 +120,14 @@ impl Notifyees {
             wanting.iter().copied().filter(|&at| !executing.contains(&self.table[at].id())).collect()
         });
         self.drive(&others, operation, retry_limit)
+    }
+
+    /// What the protocol comes to where nobody is to be told: one attempt, and what was remembered of it. Most
+    /// systems have no notification library at all.
+    #[inline]
+    fn unannounced<A: Announced>(&self, operation: &mut A) -> Status {
+        let attempted = operation.attempt();
+        if attempted.is_success() { operation.save() } else { attempted }
     }
 
     fn drive<A: Announced>(&self, seats: &[usize], operation: &mut A, retry_limit: u32) -> Status {

@@ -6,6 +6,7 @@
 
 use mpr_plugin::WideStr;
 use smallvec::SmallVec;
+use std::mem::MaybeUninit;
 use std::ptr::null_mut;
 use zeroize::Zeroize;
 
@@ -16,38 +17,52 @@ const INLINE_BYTES: usize = 512;
 
 /// Copies of strings, end to end, each with its terminator.
 #[derive(Debug)]
-pub(super) struct Copies(SmallVec<[u16; INLINE_UNITS]>);
+pub(super) struct Copies {
+    inline: [MaybeUninit<u16>; INLINE_UNITS],
+    /// In place of `inline` where that is too small.
+    heap: Vec<MaybeUninit<u16>>,
+    /// Units that were copied.
+    length: usize,
+}
 
 impl Copies {
     #[inline]
     pub(super) fn new() -> Self {
-        Copies(SmallVec::new())
+        Copies { inline: [const { MaybeUninit::uninit() }; INLINE_UNITS], heap: Vec::new(), length: 0 }
     }
 
     /// Copies `texts` and says where the copies stand: NULL for `None`. They stay there until this is moved,
     /// filled again or dropped, and may be written to, terminators included.
     #[inline]
     pub(super) fn fill<const N: usize>(&mut self, texts: [Option<&WideStr>; N]) -> [*mut u16; N] {
-        self.0.clear();
-        // All at once: the copies must not move as more are added, nor leave secrets in memory given up.
-        self.0.reserve(texts.iter().flatten().map(|text| text.len() + 1).sum());
-        let offsets = texts.map(|text| {
-            let offset = self.0.len();
-            text.map(|text| {
-                self.0.extend_from_slice(text.as_slice_with_nul());
-                offset
-            })
-        });
-        let base = self.0.as_mut_ptr();
-        offsets.map(|offset| match offset {
-            // SAFETY: the offset lies in what was just filled.
-            Some(offset) => unsafe { base.add(offset) },
+        self.length = texts.iter().flatten().map(|text| text.len() + 1).sum();
+        if self.length > INLINE_UNITS && self.length > self.heap.len() {
+            self.heap = vec![MaybeUninit::uninit(); self.length];
+        }
+        let mut room = self.room();
+        texts.map(|text| match text {
+            Some(text) => {
+                let units = text.as_slice_with_nul();
+                let (place, rest) = std::mem::take(&mut room).split_at_mut(units.len());
+                room = rest;
+                let place = place.as_mut_ptr().cast::<u16>();
+                // SAFETY: as many units are there, and nobody else knows of them yet.
+                unsafe { std::ptr::copy_nonoverlapping(units.as_ptr(), place, units.len()) };
+                place
+            }
             None => null_mut(),
         })
     }
+
+    /// Where the copies are.
+    #[inline]
+    fn room(&mut self) -> &mut [MaybeUninit<u16>] {
+        let whole = if self.length > INLINE_UNITS { &mut self.heap[..] } else { &mut self.inline[..] };
+        &mut whole[..self.length]
+    }
 }
 
-/// Copies of strings among which there is a password: overwritten when done with (`spec/provider.md` §2.10).
+/// Copies of secret strings: overwritten when done with (`spec/provider.md` §2.10).
 #[derive(Debug)]
 pub(super) struct SecretCopies(Copies);
 
@@ -65,7 +80,7 @@ impl SecretCopies {
     }
 
     fn wipe(&mut self) {
-        self.0.0.as_mut_slice().zeroize();
+        self.0.room().zeroize();
     }
 }
 
@@ -112,7 +127,7 @@ mod tests {
             assert_eq!(borrow_wide(empty_copy), Some(&*empty));
             assert_eq!(borrow_wide(copy), Some(&*name));
         }
-        assert!(!copies.0.spilled());
+        assert!(copies.heap.is_empty());
     }
 
     #[test]
