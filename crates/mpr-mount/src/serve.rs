@@ -215,6 +215,9 @@ async fn mount_and_announce(
 ) -> Reached<Serving> {
     let slot = Slot::from_stem(&mount.naming.slot)
         .ok_or_else(|| Failure::new(Status::BAD_VALUE, "the name of the connection's record is not one"))?;
+    if !mount.path.is_empty() && mount.path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(Failure::new(Status::BAD_NETNAME, format!("'{}' is not a path in a share", mount.path)));
+    }
     let runtime_dir = dirs::runtime_dir().map_err(|error| internal("the run-time directory", &error))?;
     let connections = Connections::of(&runtime_dir);
     connections.records().ensure().map_err(|error| internal("the directory of connections", &error))?;

@@ -6,5 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod local;
+mod smb;
 
 pub use local::LocalDirectories;
+pub use smb::WindowsNetwork;

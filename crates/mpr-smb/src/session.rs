@@ -88,7 +88,6 @@ impl Signed {
         previous: Option<SessionId>,
         on_stage: OnStage<'_>,
     ) -> Reached<Signed> {
-        let credentials = Credentials::of(target)?;
         on_stage(Stage::Connecting);
         let wire =
             TcpTransport::connect_with(target.address(), ConnectOptions::with_timeout(CONNECT_PATIENCE))
@@ -108,6 +107,9 @@ impl Signed {
         tap.mend_hash(&connection);
 
         on_stage(Stage::Authenticating);
+        // Not sooner: what a name lacks counts only once a server stands behind it, since until then the name
+        // may be of another network (spec/provider.md §2.4).
+        let credentials = Credentials::of(target)?;
         if let Some(previous) = previous {
             connection.set_previous_session_id(previous);
         }
@@ -339,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_without_a_password_is_told_so_before_anything_is_sent() {
+    fn a_user_without_a_password_is_told_so() {
         let failure = Credentials::of(&target("nas", None)).err().unwrap();
         assert_eq!(failure.status, Status::BAD_PASSWORD.0);
         assert!(failure.message.contains("joe") && failure.message.contains("guest"), "{failure}");

@@ -26,13 +26,17 @@ pub(crate) fn providers(config: &Config) -> Vec<Builtin> {
 #[cfg(unix)]
 fn available(config: &Config) -> Vec<Builtin> {
     use mpr_helper::dirs;
-    use mpr_providers::LocalDirectories;
+    use mpr_providers::{LocalDirectories, WindowsNetwork};
 
     // Without a place for them there are no connections of ours, and every name is somebody else's.
     let Ok(runtime) = dirs::runtime_path() else { return Vec::new() };
     let drives = config.drives_dir.clone().unwrap_or_else(|| runtime.join("drives"));
-    let local = LocalDirectories::new(config.local_shares.clone(), runtime, drives);
-    vec![Builtin { stem: "local", name: LocalDirectories::NAME, network: Box::new(local) }]
+    let local = LocalDirectories::new(config.local_shares.clone(), runtime.clone(), drives.clone());
+    let smb = WindowsNetwork::new(runtime, drives);
+    vec![
+        Builtin { stem: "local", name: LocalDirectories::NAME, network: Box::new(local) },
+        Builtin { stem: "smb", name: WindowsNetwork::NAME, network: Box::new(smb) },
+    ]
 }
 
 #[cfg(not(unix))]
