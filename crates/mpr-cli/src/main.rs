@@ -6,6 +6,9 @@
 #![forbid(unsafe_code)]
 #![allow(dead_code)] // Some of it is complete before the commands that use it.
 
+// Not called from here: linked so that plug-ins find it in the program that loads them (build.rs).
+extern crate mpr_capi as _;
+
 mod connect;
 mod connected;
 mod connecting;

@@ -143,6 +143,42 @@ fn a_veto_connects_nothing() {
 }
 
 #[test]
+fn a_veto_shows_the_reason_the_library_gives() {
+    let it = Environment::with_test_network();
+    let source = r#"DWORD AddConnectNotify(NOTIFYINFO *info, NOTIFYADD *add) {
+        WNetSetLastErrorW(7, u"" "no photos on Sundays", u"" "policy");
+        return 5;
+    }"#;
+    let library = it.compile("veto", source, &[]);
+    it.write("user/notifyees.d/veto.toml", &format!("path = {library:?}\n"));
+    let outcome = it.mpr(&["connect", "//test/one", "Z:"]).code(1);
+    assert!(outcome.err.starts_with("WN_ACCESS_DENIED (5): "), "{}", outcome.err);
+    assert!(outcome.err.contains("\npolicy says: no photos on Sundays (code 7)\n"), "{}", outcome.err);
+}
+
+#[test]
+fn an_error_of_the_providers_own_is_told_in_its_words() {
+    let it = Environment::with_test_network();
+    let outcome = it.mpr(&["connect", "//test/explained"]).code(1);
+    assert!(outcome.err.starts_with("WN_EXTENDED_ERROR (1208): "), "{}", outcome.err);
+    let words = "\nTest Network says: the moon is in the wrong quarter (code 4711)\n";
+    assert!(outcome.err.contains(words), "{}", outcome.err);
+    let outcome = it.mpr(&["connect", "//test/explained", "--json"]).code(1);
+    let error: serde_json::Value = serde_json::from_str(&outcome.err).unwrap();
+    assert_eq!(error["error"]["extended"]["code"], 4711);
+}
+
+#[test]
+fn the_program_exports_the_functions_plug_ins_look_for() {
+    let symbols =
+        Command::new("nm").args(["-D", "--defined-only", env!("CARGO_BIN_EXE_mpr")]).output().unwrap();
+    let symbols = String::from_utf8(symbols.stdout).unwrap();
+    for name in ["WNetSetLastErrorW", "WNetGetLastErrorW", "WNetAddConnection2A", "WNetGetUser"] {
+        assert!(symbols.lines().any(|line| line.ends_with(&format!(" T {name}"))), "{name} in {symbols}");
+    }
+}
+
+#[test]
 fn a_plug_in_that_cannot_be_loaded_is_one_warning() {
     let it = Environment::with_test_network();
     it.write("user/notifyees.d/gone.toml", "path = \"/nowhere/gone.so\"\n");
