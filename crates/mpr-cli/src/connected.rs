@@ -11,7 +11,7 @@ use mpr_core::device::LocalDevice;
 use mpr_plugin::abi::{
     RESOURCE_CONNECTED, RESOURCETYPE_ANY, RESOURCETYPE_PRINT, WNNC_ENUM_LOCAL, WNNC_USR_GETUSER,
 };
-use mpr_plugin::{EnumQuery, NetResource, Status, WideStr, WideString, wide};
+use mpr_plugin::{EnumQuery, NetResource, Status, WideStr, WideString};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -219,9 +219,4 @@ pub(crate) fn remembered(router: &Router, connected: &[Connection]) -> Result<Ve
             })
         })
         .collect())
-}
-
-/// The connection of a device, if there is one. Asks only what is needed for that.
-pub(crate) fn is_connected(router: &Router, device: &LocalDevice) -> bool {
-    router.is_connected(&wide(&device.to_string()))
 }

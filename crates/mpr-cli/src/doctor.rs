@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output::{Output, clean};
+use crate::provider::BUILT_IN;
 use crate::registration::{self, Family};
 use mpr::config::{Config, NotifyeeEntry, ProviderEntry, Source};
 use mpr::{Problem, Router};
@@ -233,16 +234,13 @@ fn examine_providers(examination: &mut Examination, router: &Router, config: &Co
         let known = |text: &str| text.to_lowercase() == name.to_lowercase();
         let listed = router.network_providers().any(|provider| known(&provider.name.to_string_lossy()))
             || config.providers.iter().any(|entry| known(&entry.name) || known(&entry.stem))
-            || BUILT_IN.iter().any(|stem| known(stem));
+            || BUILT_IN.iter().any(|(stem, _)| known(stem));
         if !listed {
             examination.note(here, "provider-order", format!("names \"{name}\", which is not there"));
         }
     }
     of_section(examination, here, problems);
 }
-
-/// Short names of the providers that come with the router. `provider-order` may name one that is switched off.
-const BUILT_IN: &[&str] = &["local", "smb", "webdav", "nfs", "sftp"];
 
 fn credential_manager(entry: &ProviderEntry, config: &Config) -> String {
     let called =

@@ -4,7 +4,6 @@
 //! its own name; what several of them need is a module named for what it is about.
 
 #![forbid(unsafe_code)]
-#![allow(dead_code)] // Some of it is complete before the commands that use it.
 
 // Not called from here: linked so that plug-ins find it in the program that loads them (build.rs).
 extern crate mpr_capi as _;
@@ -17,12 +16,15 @@ mod doctor;
 mod explain;
 mod failure;
 mod interrupt;
+mod library_file;
 mod list;
 mod names;
+mod notifyee;
 mod output;
 mod password;
 mod patience;
 mod place;
+mod provider;
 mod registration;
 mod terminal;
 
@@ -52,6 +54,8 @@ enum Command {
     Disconnect(disconnect::Disconnect),
     List(list::List),
     Doctor(doctor::Doctor),
+    Notifyee(notifyee::Arguments),
+    Provider(provider::Arguments),
     Error(explain::Explain),
 }
 
@@ -75,6 +79,8 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Connect(connect) => warned(output, || connect::run(connect, output)),
         Command::Disconnect(disconnect) => warned(output, || disconnect::run(&disconnect, output)),
         Command::List(list) => warned(output, || list::run(&list, output)),
+        Command::Notifyee(arguments) => notifyee::run(arguments, output),
+        Command::Provider(arguments) => provider::run(arguments, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),
         Command::Error(explain) => explain::run(&explain, output),
     }

@@ -41,6 +41,9 @@ impl Environment {
             environment.path("photos")
         );
         environment.write("system/mpr.toml", &shares);
+        for changed in ["system", "user"] {
+            set_mode(&environment.path(changed), 0o755);
+        }
         environment
     }
 

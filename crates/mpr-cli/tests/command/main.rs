@@ -6,4 +6,6 @@ mod doctor;
 mod environment;
 mod error;
 mod list;
+mod notifyee;
 mod password;
+mod provider;
