@@ -53,11 +53,11 @@ pub(crate) struct Connect {
     require_encryption: bool,
 }
 
-const QUESTIONS: Questions = Questions {
-    user: |wish| format!("User for {} (empty for yours): ", clean(&wish.remote.canonical)),
-    password: |wish| match wish.user.as_ref().or(wish.remote.user.as_ref()) {
-        Some(user) => format!("Password of {} for {}: ", clean(user), clean(&wish.remote.canonical)),
-        None => format!("Password for {}: ", clean(&wish.remote.canonical)),
+pub(crate) const QUESTIONS: Questions = Questions {
+    user: |remote| format!("User for {} (empty for yours): ", clean(remote)),
+    password: |remote, user| match user {
+        Some(user) => format!("Password of {} for {}: ", clean(user), clean(remote)),
+        None => format!("Password for {}: ", clean(remote)),
     },
 };
 

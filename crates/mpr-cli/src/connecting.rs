@@ -8,7 +8,7 @@ use crate::patience;
 use crate::place::Places;
 use crate::terminal::Terminal;
 use mpr::extended_error::{self, ExtendedError};
-use mpr::{AccessBuffer, AddRequest, CancelRequest, Credentials, Router, Secret, UseError};
+use mpr::{AccessBuffer, AddRequest, CancelRequest, Router, Secret, UseError};
 use mpr_core::device::LocalDevice;
 use mpr_plugin::abi::{
     CONNECT_REDIRECT, CONNECT_UPDATE_PROFILE, CONNECT_UPDATE_RECENT, RESOURCETYPE_ANY, RESOURCETYPE_DISK,
@@ -57,9 +57,10 @@ pub(crate) struct Connected {
 
 /// What to say when it is asked for credentials.
 pub(crate) struct Questions {
-    /// Asked before a password, with the user named so far.
-    pub(crate) user: fn(&Wish) -> String,
-    pub(crate) password: fn(&Wish) -> String,
+    /// Asked where no user is named, with the resource.
+    pub(crate) user: fn(&str) -> String,
+    /// With the resource, and the user if one is named.
+    pub(crate) password: fn(&str, Option<&str>) -> String,
 }
 
 impl Wish {
@@ -156,23 +157,49 @@ fn why_asked(refusal: &Refusal) -> String {
     format!("{} ({}): {reason}", crate::explain::name(refusal.status), refusal.status.0)
 }
 
-/// Asks for what is missing; `false` if there was no answer.
-pub(crate) fn ask(terminal: &Terminal<'_>, wish: &mut Wish, questions: &Questions) -> Result<bool, Failure> {
+/// What was answered.
+pub(crate) struct Credentials {
+    /// `None`: the user known before.
+    pub(crate) user: Option<String>,
+    pub(crate) password: Secret,
+}
+
+/// Asks for a password, and before it for a user where none is `known`. `None`: there was no answer.
+pub(crate) fn credentials(
+    terminal: &Terminal<'_>,
+    known: Option<&str>,
+    user_question: impl FnOnce() -> String,
+    password_question: impl FnOnce(Option<&str>) -> String,
+) -> Result<Option<Credentials>, Failure> {
     let failed = |error: std::io::Error| {
         Failure::other(
             format!("cannot ask at the terminal: {error}"),
             "use --password-stdin or --password-file",
         )
     };
-    if wish.user.is_none() && wish.remote.user.is_none() {
-        match terminal.ask(&(questions.user)(wish)).map_err(failed)? {
-            None => return Ok(false),
-            Some(user) if user.is_empty() => {}
-            Some(user) => wish.user = Some(user),
-        }
+    let mut user = None;
+    if known.is_none() {
+        let Some(answer) = terminal.ask(&user_question()).map_err(failed)? else { return Ok(None) };
+        user = Some(answer).filter(|answer| !answer.is_empty());
     }
-    wish.password = terminal.ask_secret(&(questions.password)(wish)).map_err(failed)?;
-    Ok(wish.password.is_some())
+    let question = password_question(user.as_deref().or(known));
+    let password = terminal.ask_secret(&question).map_err(failed)?;
+    Ok(password.map(|password| Credentials { user, password }))
+}
+
+/// Asks for what is missing; `false` if there was no answer.
+pub(crate) fn ask(terminal: &Terminal<'_>, wish: &mut Wish, questions: &Questions) -> Result<bool, Failure> {
+    let known = wish.user.as_deref().or(wish.remote.user.as_deref());
+    let answer = credentials(
+        terminal,
+        known,
+        || (questions.user)(&wish.remote.canonical),
+        |user| (questions.password)(&wish.remote.canonical, user),
+    )?;
+    let Some(Credentials { user, password }) = answer else { return Ok(false) };
+    wish.user = user.or(wish.user.take());
+    wish.password = Some(password);
+    Ok(true)
 }
 
 fn attempt(
@@ -192,7 +219,7 @@ fn attempt(
         local: local.as_deref(),
         remote: Some(&remote),
         provider: provider.as_deref(),
-        credentials: Credentials::Password {
+        credentials: mpr::Credentials::Password {
             user: user.as_deref(),
             password: wish.password.as_ref().map(Secret::as_wide),
         },

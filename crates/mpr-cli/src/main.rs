@@ -8,6 +8,7 @@
 // Not called from here: linked so that plug-ins find it in the program that loads them (build.rs).
 extern crate mpr_capi as _;
 
+mod browse;
 mod connect;
 mod connected;
 mod connecting;
@@ -15,6 +16,7 @@ mod disconnect;
 mod doctor;
 mod explain;
 mod failure;
+mod info;
 mod interrupt;
 mod library_file;
 mod list;
@@ -22,11 +24,14 @@ mod names;
 mod notifyee;
 mod output;
 mod password;
+mod path;
 mod patience;
 mod place;
 mod provider;
 mod registration;
+mod restore;
 mod terminal;
+mod user;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
@@ -53,6 +58,11 @@ enum Command {
     Connect(connect::Connect),
     Disconnect(disconnect::Disconnect),
     List(list::List),
+    Restore(restore::Restore),
+    Info(info::Info),
+    User(user::User),
+    Path(path::PathOf),
+    Browse(browse::Browse),
     Doctor(doctor::Doctor),
     Notifyee(notifyee::Arguments),
     Provider(provider::Arguments),
@@ -79,6 +89,11 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Connect(connect) => warned(output, || connect::run(connect, output)),
         Command::Disconnect(disconnect) => warned(output, || disconnect::run(&disconnect, output)),
         Command::List(list) => warned(output, || list::run(&list, output)),
+        Command::Restore(restore) => warned(output, || restore::run(&restore, output)),
+        Command::Info(info) => warned(output, || info::run(&info, output)),
+        Command::User(user) => warned(output, || user::run(&user, output)),
+        Command::Path(path) => warned(output, || path::run(&path, output)),
+        Command::Browse(browse) => warned(output, || browse::run(&browse, output)),
         Command::Notifyee(arguments) => notifyee::run(arguments, output),
         Command::Provider(arguments) => provider::run(arguments, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),

@@ -31,12 +31,16 @@ pub(crate) fn during<T>(
         _ = (&waker).write_all(&[DONE]);
         _ = watcher.join();
     }
+    // The stream is shared with whoever waits for the interrupt next.
+    if let Some(interrupt) = interrupt {
+        _ = interrupt.stream().set_read_timeout(None);
+    }
     result
 }
 
 fn ends(interrupt: Option<&Interrupt>) -> io::Result<(UnixStream, UnixStream)> {
     match interrupt {
-        Some(interrupt) => Ok((interrupt.stream.try_clone()?, interrupt.waker.try_clone()?)),
+        Some(interrupt) => Ok((interrupt.stream().try_clone()?, interrupt.waker().try_clone()?)),
         None => UnixStream::pair(),
     }
 }

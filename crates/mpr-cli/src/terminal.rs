@@ -17,7 +17,6 @@ use zeroize::Zeroizing;
 const LINE: usize = 4096;
 
 /// The terminal of this process.
-#[derive(Debug)]
 pub(crate) struct Terminal<'a> {
     tty: File,
     interrupt: Option<&'a Interrupt>,
@@ -107,7 +106,7 @@ impl<'a> Terminal<'a> {
                 return Ok(false);
             }
             let mut both =
-                [PollFd::new(&self.tty, PollFlags::IN), PollFd::new(&interrupt.stream, PollFlags::IN)];
+                [PollFd::new(&self.tty, PollFlags::IN), PollFd::new(interrupt.stream(), PollFlags::IN)];
             match poll(&mut both, None) {
                 Ok(_) if !both[1].revents().is_empty() => return Ok(false),
                 Ok(_) => return Ok(true),

@@ -1,11 +1,16 @@
 //! The built `mpr`, used as a person at a shell uses it: each test in surroundings of its own.
 
+mod browse;
 mod connect;
 mod disconnect;
 mod doctor;
 mod environment;
 mod error;
+mod info;
 mod list;
 mod notifyee;
 mod password;
+mod path;
 mod provider;
+mod restore;
+mod terminal;
