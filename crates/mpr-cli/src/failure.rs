@@ -18,6 +18,8 @@ pub(crate) enum Failure {
     Other { what: String, remedy: String },
     /// The command line makes no sense; the whole sentence says why.
     Usage(String),
+    /// The same, for a command with a grammar of its own, which the text shows.
+    Syntax(String),
     /// It failed, and everything there is to say has been said.
     Told,
     /// Nobody reads standard output any more.
@@ -77,7 +79,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Status(_) | Failure::Other { .. } | Failure::Told => ExitCode::from(1),
-            Failure::Usage(_) => ExitCode::from(2),
+            Failure::Usage(_) | Failure::Syntax(_) => ExitCode::from(2),
             // What was asked for was done; that its reader had enough (`mpr list | head -1`) is no failure.
             Failure::Unread => ExitCode::SUCCESS,
         }
@@ -114,7 +116,7 @@ impl Failure {
                 } })
             }
             Failure::Other { what, remedy } => json!({ "error": { "what": what, "remedy": remedy } }),
-            Failure::Usage(what) => json!({ "error": { "usage": what } }),
+            Failure::Usage(what) | Failure::Syntax(what) => json!({ "error": { "usage": what } }),
             Failure::Told | Failure::Unread => json!({}),
         }
     }
@@ -147,6 +149,7 @@ impl fmt::Display for Failure {
             Failure::Status(refusal) => refusal.fmt(f),
             Failure::Other { what, remedy } => writeln!(f, "error: {what}\nHint: {remedy}"),
             Failure::Usage(what) => writeln!(f, "error: {what}\n\nFor more information, try 'mpr --help'."),
+            Failure::Syntax(what) => writeln!(f, "{what}"),
             Failure::Told | Failure::Unread => Ok(()),
         }
     }

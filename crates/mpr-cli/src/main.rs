@@ -21,6 +21,7 @@ mod interrupt;
 mod library_file;
 mod list;
 mod names;
+mod net_use;
 mod notifyee;
 mod output;
 mod password;
@@ -64,6 +65,7 @@ enum Command {
     Path(path::PathOf),
     Browse(browse::Browse),
     Doctor(doctor::Doctor),
+    Net(net_use::Net),
     Notifyee(notifyee::Arguments),
     Provider(provider::Arguments),
     Error(explain::Explain),
@@ -94,6 +96,7 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::User(user) => warned(output, || user::run(&user, output)),
         Command::Path(path) => warned(output, || path::run(&path, output)),
         Command::Browse(browse) => warned(output, || browse::run(&browse, output)),
+        Command::Net(net) => warned(output, || net_use::run(&net, output)),
         Command::Notifyee(arguments) => notifyee::run(arguments, output),
         Command::Provider(arguments) => provider::run(arguments, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),

@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod info;
 mod list;
+mod net_use;
 mod notifyee;
 mod password;
 mod path;
