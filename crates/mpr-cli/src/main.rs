@@ -20,6 +20,7 @@ mod info;
 mod interrupt;
 mod library_file;
 mod list;
+mod manual;
 mod names;
 mod net_use;
 mod notifyee;
@@ -34,7 +35,7 @@ mod restore;
 mod terminal;
 mod user;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use failure::Failure;
 use mpr::Router;
 use output::Output;
@@ -69,6 +70,8 @@ enum Command {
     Notifyee(notifyee::Arguments),
     Provider(provider::Arguments),
     Error(explain::Explain),
+    Completions(manual::Completions),
+    Man(manual::Pages),
 }
 
 fn main() -> ExitCode {
@@ -101,6 +104,8 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Provider(arguments) => provider::run(arguments, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),
         Command::Error(explain) => explain::run(&explain, output),
+        Command::Completions(completions) => manual::complete(&completions, Arguments::command()),
+        Command::Man(pages) => manual::write(&pages, Arguments::command(), output),
     }
 }
 
