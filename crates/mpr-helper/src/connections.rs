@@ -55,10 +55,15 @@ impl Connections {
     }
 
     /// The connection of this slot. One failed open when there is none.
+    ///
+    /// A file that is no record makes no connection: a helper will write over it. One that somebody else could
+    /// have written is an error.
     pub fn at(&self, slot: &Slot) -> io::Result<Option<Connection>> {
-        match self.records.read(slot)? {
-            Some(record) => Ok(judge(slot.clone(), record, &Table::now()?)),
-            None => Ok(None),
+        match self.records.read(slot) {
+            Ok(Some(record)) => Ok(judge(slot.clone(), record, &Table::now()?)),
+            Ok(None) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -239,6 +244,15 @@ mod tests {
         let mut earlier = Process::this().unwrap();
         earlier.started += 1;
         assert_eq!(state(record(earlier), MOUNTED), Some(State::Lost));
+    }
+
+    #[test]
+    fn garbage_makes_no_connection() {
+        let base = tempfile::tempdir().unwrap();
+        let connections = Connections::of(base.path());
+        connections.records().ensure().unwrap();
+        fs::write(connections.records().directory().join("drive-z.json"), "{]").unwrap();
+        assert_eq!(connections.at(&Slot::of_local("Z:").unwrap()).unwrap(), None);
     }
 
     #[test]

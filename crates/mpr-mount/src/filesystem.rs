@@ -73,6 +73,7 @@ struct Files<F> {
 struct Open<F> {
     file: F,
     ino: u64,
+    read: bool,
     write: bool,
 }
 
@@ -184,26 +185,45 @@ impl<R: RemoteFs> Inner<R> {
             .cloned()
     }
 
-    fn keep(&self, ino: u64, file: R::File, write: bool) -> u64 {
+    fn keep(&self, ino: u64, file: R::File, access: Access) -> u64 {
+        let Access { read, write } = access;
         let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
         let mut files = locked(&self.files);
-        files.by_handle.insert(handle, Arc::new(Open { file, ino, write }));
+        files.by_handle.insert(handle, Arc::new(Open { file, ino, read, write }));
         files.by_ino.entry(ino).or_default().push(handle);
         handle
     }
 
-    /// Takes a handle out of the table; what it was must then be closed, and [`Inner::has_closed`] told.
+    /// Takes a handle out of the table. If it was the last for its file, that must then be closed, and
+    /// [`Inner::has_closed`] told.
     fn let_go(&self, handle: u64) -> Option<Arc<Open<R::File>>> {
         let mut files = locked(&self.files);
         let open = files.by_handle.remove(&handle)?;
-        if let Some(handles) = files.by_ino.get_mut(&open.ino) {
+        let others = files.by_ino.get_mut(&open.ino).map(|handles| {
             handles.retain(|other| *other != handle);
-            if handles.is_empty() {
-                files.by_ino.remove(&open.ino);
-            }
+            handles.clone()
+        });
+        let others = others.unwrap_or_default();
+        if others.is_empty() {
+            files.by_ino.remove(&open.ino);
+        }
+        let shared = |other| files.by_handle.get(other).is_some_and(|other| Arc::ptr_eq(other, &open));
+        if others.iter().any(shared) {
+            return None;
         }
         *files.closing.entry(open.ino).or_default() += 1;
         Some(open)
+    }
+
+    /// A second handle for a file that is open: for a file without a name, which the server opens no more.
+    fn share(&self, ino: u64, access: Access) -> Option<u64> {
+        let open =
+            self.handle(ino, None, |open| (open.read || !access.read) && (open.write || !access.write))?;
+        let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
+        let mut files = locked(&self.files);
+        files.by_handle.insert(handle, open);
+        files.by_ino.entry(ino).or_default().push(handle);
+        Some(handle)
     }
 
     fn has_closed(&self, ino: u64) {
@@ -249,41 +269,47 @@ impl<R: RemoteFs> Inner<R> {
     }
 
     async fn stat(&self, ino: u64, handle: Option<u64>) -> Result<FileAttr> {
-        let now = match self.handle(ino, handle, |_| true) {
-            Some(open) => self.remote.stat_open(&open.file).await?,
-            None => {
-                let now = self.remote.stat(&self.path(ino)?).await?;
-                if !locked(&self.nodes).is_same(ino, &now) {
-                    return Err(Errno::STALE);
-                }
-                now
+        if let Some(open) = self.handle(ino, handle, |_| true) {
+            match self.remote.stat_open(&open.file).await {
+                // Another program's handle that we borrowed, and that was closed before we used it.
+                Err(Errno::CLOSED) => {}
+                now => return Ok(self.attr(ino, &now?)),
             }
-        };
+        }
+        let now = self.remote.stat(&self.path(ino)?).await?;
+        if !locked(&self.nodes).is_same(ino, &now) {
+            return Err(Errno::STALE);
+        }
         Ok(self.attr(ino, &now))
     }
 
     async fn change(&self, ino: u64, handle: Option<u64>, changes: Changes) -> Result<FileAttr> {
-        let now = match self.handle(ino, handle, |open| open.write) {
-            Some(open) => self.remote.change_open(&open.file, changes).await?,
-            None => self.remote.change(&self.path(ino)?, changes).await?,
-        };
-        Ok(self.attr(ino, &now))
+        if let Some(open) = self.handle(ino, handle, |open| open.write) {
+            match self.remote.change_open(&open.file, changes).await {
+                Err(Errno::CLOSED) => {}
+                now => return Ok(self.attr(ino, &now?)),
+            }
+        }
+        Ok(self.attr(ino, &self.remote.change(&self.path(ino)?, changes).await?))
     }
 
     async fn open(&self, ino: u64, access: Access) -> Result<u64> {
+        if locked(&self.nodes).is_nameless(ino) {
+            return self.share(ino, access).ok_or(Errno::STALE);
+        }
         let (file, now) = self.remote.open(&self.path(ino)?, access).await?;
         if !locked(&self.nodes).is_same(ino, &now) {
             self.remote.close(&file).await;
             return Err(Errno::STALE);
         }
-        Ok(self.keep(ino, file, access.write))
+        Ok(self.keep(ino, file, access))
     }
 
     async fn create(&self, parent: u64, name: &str, creation: Creation) -> Result<(FileAttr, u64)> {
         let path = self.path_of(parent, name)?;
         let (file, now) = self.remote.create(&path, creation).await?;
         let ino = locked(&self.nodes).found(parent, name, &now);
-        Ok((self.attr(ino, &now), self.keep(ino, file, creation.access.write)))
+        Ok((self.attr(ino, &now), self.keep(ino, file, creation.access)))
     }
 
     async fn unlink(&self, parent: u64, name: &str) -> Result<()> {

@@ -238,6 +238,77 @@ fn a_file_can_be_removed_while_it_is_open() {
 }
 
 #[test]
+fn a_removed_file_can_be_opened_again_through_its_descriptor() {
+    use std::os::fd::AsRawFd;
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("descriptor");
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(here.join("f")).unwrap();
+    file.write_all(b"still here").unwrap();
+    fs::remove_file(here.join("f")).unwrap();
+    let again = format!("/proc/self/fd/{}", file.as_raw_fd());
+    assert_eq!(fs::read_to_string(&again).unwrap(), "still here");
+    let second = File::open(&again).unwrap();
+    drop(file);
+    let mut text = String::new();
+    (&second).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "still here");
+    drop(second);
+    eventually("nothing is left on the server", || names(&there).is_empty());
+}
+
+#[test]
+fn a_name_can_change_its_case() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("case");
+    fs::write(here.join("file"), "file").unwrap();
+    let open = File::open(here.join("file")).unwrap();
+    fs::create_dir(here.join("directory")).unwrap();
+    fs::create_dir(here.join("full")).unwrap();
+    fs::write(here.join("full/f"), "f").unwrap();
+    for name in ["file", "directory", "full"] {
+        fs::rename(here.join(name), here.join(name.to_uppercase())).unwrap();
+    }
+    assert_eq!(names(&there), ["DIRECTORY", "FILE", "FULL"]);
+    assert_eq!(fs::read_to_string(here.join("FILE")).unwrap(), "file");
+    assert_eq!(fs::read_to_string(here.join("FULL/f")).unwrap(), "f");
+    assert_eq!(open.metadata().unwrap().len(), 4);
+}
+
+#[test]
+fn a_directory_with_an_open_file_in_it_can_be_renamed() {
+    let mounted = Mounted::of(Arc::new(Samba::start()), "rw");
+    fs::create_dir(mounted.root.join("old")).unwrap();
+    let mut file = File::create(mounted.root.join("old/f")).unwrap();
+    file.write_all(b"before").unwrap();
+    fs::rename(mounted.root.join("old"), mounted.root.join("new")).unwrap();
+    file.write_all(b", after").unwrap();
+    // The file is found again under its new path when the connection has to be made again.
+    mounted.samba.break_connections();
+    eventually("the helper has noticed", || !mounted.health().connected);
+    file.write_all(b", again").unwrap();
+    assert_eq!(fs::read_to_string(mounted.root.join("new/f")).unwrap(), "before, after, again");
+}
+
+#[test]
+fn every_version_of_the_protocol_is_spoken_with_what_protection_it_has() {
+    for (settings, security) in [
+        ("server max protocol = SMB2_02\n  server min protocol = SMB2_02", "SMB 2.0.2, signed"),
+        ("server max protocol = SMB2_10", "SMB 2.1, signed"),
+        ("server max protocol = SMB3_00\n  smb encrypt = required", "SMB 3.0, encrypted"),
+        ("server max protocol = SMB3_02\n  server signing = mandatory", "SMB 3.0.2, signed"),
+        ("smb encrypt = required", "SMB 3.1.1, encrypted"),
+    ] {
+        let mounted = Mounted::of(Arc::new(Samba::with(settings)), "rw");
+        assert_eq!(mounted.health().security, security);
+        let data = pattern(3 << 20);
+        fs::write(mounted.root.join("f"), &data).unwrap();
+        assert!(fs::read(mounted.root.join("f")).unwrap() == data, "{security}");
+        fs::rename(mounted.root.join("f"), mounted.root.join("g")).unwrap();
+        assert_eq!(names(&mounted.root), ["g"]);
+    }
+}
+
+#[test]
 fn a_directory_can_be_removed_right_after_the_file_in_it_was_closed() {
     let mounted = Mounted::share("rw");
     let (here, _) = mounted.place("quick");

@@ -32,6 +32,8 @@ impl Errno {
     pub const LOST: Errno = Errno(libc::EIO);
     /// The server did not answer in time.
     pub const TIMED_OUT: Errno = Errno(libc::ETIMEDOUT);
+    /// The handle was closed meanwhile.
+    pub const CLOSED: Errno = Errno(libc::EBADF);
     /// The file is not the one that was opened.
     pub const STALE: Errno = Errno(libc::ESTALE);
 }

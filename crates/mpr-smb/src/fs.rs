@@ -5,12 +5,15 @@
 //! fails with EIO, because it may have happened. An open file is opened again by its name and must have the
 //! number it had, else its handle fails with ESTALE.
 //!
+//! **A directory renamed while files below it are open here** has them closed for the moment; see
+//! `SmbFs::park`.
+//!
 //! **A file removed while it is open here** is first given a hidden name and then removed: the server keeps it
 //! until its last handle is closed, and its old name is free at once.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -98,7 +101,23 @@ struct OpenFile {
     number: u64,
     handle: Mutex<Handle>,
     reopening: tokio::sync::Mutex<()>,
+    /// Held for reading by whoever uses the handle, for writing by whoever takes it away.
+    using: Arc<tokio::sync::RwLock<()>>,
+    /// It has been removed, and lasts only as long as its handle.
+    removed: AtomicBool,
 }
+
+/// An open file's handle, for as long as it is used.
+struct Held<'a> {
+    link: Arc<Link>,
+    id: FileId,
+    _using: tokio::sync::RwLockReadGuard<'a, ()>,
+}
+
+/// The generation of a handle that was closed on purpose and is opened again when it is next needed.
+const PARKED: u64 = u64::MAX;
+/// The generation of a handle that was closed for good.
+const CLOSED: u64 = u64::MAX - 1;
 
 #[derive(Debug, Clone, Copy)]
 struct Handle {
@@ -112,7 +131,7 @@ pub struct SmbDirectory {
     handle: Handle,
     /// What came with opening it.
     first: Mutex<Option<Vec<Entry>>>,
-    ended: std::sync::atomic::AtomicBool,
+    ended: AtomicBool,
 }
 
 impl SmbFs {
@@ -266,22 +285,28 @@ impl SmbFs {
             number,
             handle: Mutex::new(handle),
             reopening: tokio::sync::Mutex::new(()),
+            using: Arc::default(),
+            removed: AtomicBool::new(false),
         });
         locked(&self.open).insert(key, Arc::downgrade(&file));
         SmbFile(file)
     }
 
     /// The connection and the handle of an open file on it; opened again if the connection is a new one.
-    async fn handle(&self, file: &OpenFile) -> Result<(Arc<Link>, FileId)> {
+    async fn handle<'a>(&self, file: &'a OpenFile) -> Result<Held<'a>> {
+        let _using = file.using.read().await;
         let link = self.link().await?;
         let handle = *locked(&file.handle);
+        if handle.generation == CLOSED {
+            return Err(Errno::CLOSED);
+        }
         if handle.generation == link.generation {
-            return Ok((link, handle.id));
+            return Ok(Held { link, id: handle.id, _using });
         }
         let _one_at_a_time = file.reopening.lock().await;
         let handle = *locked(&file.handle);
         if handle.generation == link.generation {
-            return Ok((link, handle.id));
+            return Ok(Held { link, id: handle.id, _using });
         }
         let path = locked(&file.path).clone();
         let reopened = self
@@ -299,7 +324,39 @@ impl SmbFs {
             return Err(Errno::STALE);
         }
         *locked(&file.handle) = Handle { id: created.file_id, generation: link.generation };
-        Ok((link, created.file_id))
+        Ok(Held { link, id: created.file_id, _using })
+    }
+
+    /// Servers rename no directory while a file below it is open. Ours are closed for the moment, to be opened
+    /// again, under their new names, when they are next used; until this is dropped nobody uses them.
+    async fn park(&self, directory: &str) -> Result<Vec<tokio::sync::OwnedRwLockWriteGuard<()>>> {
+        let below = |path: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+        let files: Vec<Arc<OpenFile>> = {
+            let open = locked(&self.open);
+            open.values().filter_map(Weak::upgrade).filter(|file| below(&locked(&file.path))).collect()
+        };
+        if files.is_empty() || files.iter().any(|file| file.removed.load(Ordering::Relaxed)) {
+            // Nothing of ours is in the way, or something that would be lost by being closed.
+            return Err(Errno(libc::EBUSY));
+        }
+        let mut parked = Vec::with_capacity(files.len());
+        for file in files {
+            parked.push(Arc::clone(&file.using).write_owned().await);
+            let handle = std::mem::replace(
+                &mut *locked(&file.handle),
+                Handle { id: FileId::SENTINEL, generation: PARKED },
+            );
+            self.close_handle(handle).await;
+        }
+        Ok(parked)
+    }
+
+    async fn close_handle(&self, handle: Handle) {
+        let link = self.now();
+        // A handle of a connection that was lost has been closed by the server.
+        if handle.generation == link.generation && !link.is_lost() {
+            let _ = link.call::<CloseResponse>(Command::Close, &wire::close(handle.id), 0).await;
+        }
     }
 
     /// Files that are open here follow when they, or a directory above them, are renamed.
@@ -401,9 +458,9 @@ impl RemoteFs for SmbFs {
     async fn stat_open(&self, file: &SmbFile) -> Result<Attributes> {
         let mut attempts = 0;
         loop {
-            let (link, id) = self.handle(&file.0).await?;
+            let held = self.handle(&file.0).await?;
             let answer: std::result::Result<QueryInfoResponse, Trouble> =
-                link.call(Command::QueryInfo, &wire::query_attributes(id), 0).await;
+                held.link.call(Command::QueryInfo, &wire::query_attributes(held.id), 0).await;
             attempts += 1;
             match answer {
                 Ok(answer) => {
@@ -445,18 +502,19 @@ impl RemoteFs for SmbFs {
     }
 
     async fn change_open(&self, file: &SmbFile, changes: Changes) -> Result<Attributes> {
-        let (link, id) = self.handle(&file.0).await?;
+        let held = self.handle(&file.0).await?;
         let attributes = match changes.read_only {
             Some(_) => {
                 let answer: QueryInfoResponse =
-                    link.call(Command::QueryInfo, &wire::query_attributes(id), 0).await?;
+                    held.link.call(Command::QueryInfo, &wire::query_attributes(held.id), 0).await?;
                 Some(Facts::parse(&answer.output_buffer).ok_or(Trouble::Garbled)?.attributes)
             }
             None => None,
         };
-        for request in Self::requests(changes, attributes, id) {
-            let _: SetInfoResponse = link.call(Command::SetInfo, &request, 0).await?;
+        for request in Self::requests(changes, attributes, held.id) {
+            let _: SetInfoResponse = held.link.call(Command::SetInfo, &request, 0).await?;
         }
+        drop(held);
         self.stat_open(file).await
     }
 
@@ -505,10 +563,10 @@ impl RemoteFs for SmbFs {
         let mut data = Vec::new();
         let mut attempts = 0;
         while data.len() < len {
-            let (link, id) = self.handle(&file.0).await?;
-            let wanted = u32::try_from(len - data.len()).unwrap_or(u32::MAX).min(link.max_read);
-            let request = wire::read_request(id, offset + data.len() as u64, wanted);
-            match link.call::<ReadResponse>(Command::Read, &request, wanted).await {
+            let held = self.handle(&file.0).await?;
+            let wanted = u32::try_from(len - data.len()).unwrap_or(u32::MAX).min(held.link.max_read);
+            let request = wire::read_request(held.id, offset + data.len() as u64, wanted);
+            match held.link.call::<ReadResponse>(Command::Read, &request, wanted).await {
                 Ok(answer) => {
                     let got = answer.data.len();
                     if got > wanted as usize {
@@ -532,7 +590,7 @@ impl RemoteFs for SmbFs {
     }
 
     async fn write(&self, file: &SmbFile, offset: u64, data: Vec<u8>) -> Result<()> {
-        let (link, id) = self.handle(&file.0).await?;
+        let Held { link, id, _using } = self.handle(&file.0).await?;
         let total = data.len();
         let mut done = 0;
         let mut rest = data;
@@ -565,19 +623,18 @@ impl RemoteFs for SmbFs {
     }
 
     async fn flush(&self, file: &SmbFile) -> Result<()> {
-        let (link, id) = self.handle(&file.0).await?;
+        let Held { link, id, _using } = self.handle(&file.0).await?;
         let _: FlushResponse = link.call(Command::Flush, &FlushRequest { file_id: id }, 0).await?;
         Ok(())
     }
 
     async fn close(&self, file: &SmbFile) {
         locked(&self.open).remove(&file.0.key);
-        let handle = *locked(&file.0.handle);
-        let link = self.now();
-        // A handle of a connection that was lost has been closed by the server.
-        if handle.generation == link.generation && !link.is_lost() {
-            let _ = link.call::<CloseResponse>(Command::Close, &wire::close(handle.id), 0).await;
-        }
+        // Whoever still uses the handle is waited for; whoever comes later finds it closed.
+        let _alone = file.0.using.write().await;
+        let closed = Handle { id: FileId::SENTINEL, generation: CLOSED };
+        let handle = std::mem::replace(&mut *locked(&file.0.handle), closed);
+        self.close_handle(handle).await;
     }
 
     async fn open_directory(&self, path: &str) -> Result<SmbDirectory> {
@@ -654,11 +711,7 @@ impl RemoteFs for SmbFs {
     }
 
     async fn close_directory(&self, directory: &SmbDirectory) {
-        let link = self.now();
-        if directory.handle.generation == link.generation && !link.is_lost() {
-            let close = wire::close(directory.handle.id);
-            let _ = link.call::<CloseResponse>(Command::Close, &close, 0).await;
-        }
+        self.close_handle(directory.handle).await;
     }
 
     async fn make_directory(&self, path: &str) -> Result<Attributes> {
@@ -686,6 +739,11 @@ impl RemoteFs for SmbFs {
             let hidden = Self::hidden_name(path);
             if self.try_rename(path, &hidden, false).await.is_ok() {
                 self.follow(path, &hidden);
+                for file in locked(&self.open).values().filter_map(Weak::upgrade) {
+                    if *locked(&file.path) == hidden {
+                        file.removed.store(true, Ordering::Relaxed);
+                    }
+                }
                 return Ok(self.remove_anyway(&hidden, wire::NOT_DIRECTORY).await?);
             }
             // A server that does not rename what is open still removes it, at the latest when it is closed.
@@ -694,13 +752,25 @@ impl RemoteFs for SmbFs {
     }
 
     async fn rename(&self, from: &str, to: &str, replace: bool) -> Result<()> {
-        let renamed = match self.try_rename(from, to, replace).await {
-            Err(Trouble::Status(NtStatus::ACCESS_DENIED | NtStatus::OBJECT_NAME_COLLISION)) if replace => {
-                self.make_way(from, to).await?;
-                self.try_rename(from, to, true).await
-            }
-            renamed => renamed,
+        let denied = |renamed: &std::result::Result<(), Trouble>| {
+            matches!(
+                renamed,
+                Err(Trouble::Status(
+                    NtStatus::ACCESS_DENIED | NtStatus::OBJECT_NAME_COLLISION | NtStatus::SHARING_VIOLATION
+                ))
+            )
         };
+        let mut renamed = self.try_rename(from, to, replace).await;
+        if denied(&renamed) && replace && self.make_way(from, to).await? {
+            renamed = self.try_rename(from, to, true).await;
+        }
+        let mut _parked = Vec::new();
+        if denied(&renamed)
+            && let Ok(parked) = self.park(from).await
+        {
+            _parked = parked;
+            renamed = self.try_rename(from, to, replace).await;
+        }
         renamed?;
         self.follow(from, to);
         Ok(())
@@ -741,20 +811,27 @@ impl RemoteFs for SmbFs {
 
 impl SmbFs {
     /// Servers replace a file, but neither a directory nor a file that forbids writing; a kernel expects both.
-    async fn make_way(&self, from: &str, to: &str) -> Result<()> {
-        let (old, old_number) = self.facts(to).await?;
+    /// Says whether it is worth trying again.
+    async fn make_way(&self, from: &str, to: &str) -> Result<bool> {
+        let (old, old_number) = match self.facts(to).await {
+            Ok(found) => found,
+            Err(Trouble::Status(status)) if crate::status::errno(status) == Errno::NOT_FOUND => {
+                return Ok(false);
+            }
+            Err(trouble) => return Err(trouble.into()),
+        };
         let (new, new_number) = self.facts(from).await?;
         if old_number == new_number && old_number != 0 {
             // Two spellings of one name, on a server that does not tell upper from lower case.
-            return Ok(());
+            return Ok(false);
         }
         let (old, new) = (old.with_number(old_number), new.with_number(new_number));
         match (old.kind, new.kind) {
-            (Kind::Directory, Kind::Directory) => self.remove_directory(to).await,
-            (Kind::File, Kind::File) if old.read_only => Ok(self.allow_writing(to).await?),
+            (Kind::Directory, Kind::Directory) => self.remove_directory(to).await.map(|()| true),
+            (Kind::File, Kind::File) if old.read_only => Ok(self.allow_writing(to).await.map(|()| true)?),
             (Kind::Directory, Kind::File) => Err(Errno(libc::EISDIR)),
             (Kind::File, Kind::Directory) => Err(Errno(libc::ENOTDIR)),
-            (Kind::File, Kind::File) => Err(Errno(libc::EACCES)),
+            (Kind::File, Kind::File) => Ok(false),
         }
     }
 }
