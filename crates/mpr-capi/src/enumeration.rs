@@ -6,7 +6,7 @@
 use crate::connections::read_resource;
 use crate::router;
 use crate::text::{Form, Text};
-use crate::unsuffixed::{Shown, shown_by};
+use crate::unsuffixed::{Encoded, encoding_of};
 use mpr::Enumeration;
 use mpr_abi::{DWORD, HANDLE, LPVOID, Status};
 use mpr_plugin::pack::Packer;
@@ -32,7 +32,7 @@ struct Slot {
     /// `None` while a call is under way: one at a time (§9.1), and none waits for another.
     open: Option<Open>,
     /// The form it was opened with, for an unsuffixed call that continues it.
-    form: Option<Shown>,
+    form: Option<Encoded>,
 }
 
 struct Open {
@@ -49,7 +49,7 @@ fn table() -> MutexGuard<'static, Table> {
 }
 
 /// The form an enumeration was opened with.
-pub(crate) fn form_of(handle: HANDLE) -> Option<Shown> {
+pub(crate) fn form_of(handle: HANDLE) -> Option<Encoded> {
     table().slots.get(&handle.addr())?.form
 }
 
@@ -129,7 +129,7 @@ pub(crate) unsafe fn open<E: Form>(
         }
     }
     table.last = number;
-    table.slots.insert(number, Slot { open: Some(open), form: shown_by::<E>() });
+    table.slots.insert(number, Slot { open: Some(open), form: encoding_of::<E>() });
     drop(table);
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe { handle.write_unaligned(without_provenance_mut(number)) };

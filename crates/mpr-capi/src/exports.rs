@@ -131,10 +131,17 @@ macro_rules! forms {
                 // itself reads it. The bodies differ in what their pointers point to and in nothing else.
                 boundary::answer(|| unsafe {
                     let body = match Evidence::NONE$(.$show($shown))*.decide() {
-                        Some(Shown::Wide) => $module::$body::<Wide> as Body,
-                        Some(Shown::Narrow) => transmute::<*const (), Body>($module::$body::<Narrow> as *const ()),
-                        None => transmute::<*const (), Body>($module::$body::<Undecided> as *const ()),
+                        Shown::Wide => $module::$body::<Wide> as *const (),
+                        Shown::Narrow => $module::$body::<Narrow> as *const (),
+                        Shown::Nothing { before: Some(Encoded::Wide) } => {
+                            $module::$body::<Blank<Wide>> as *const ()
+                        }
+                        Shown::Nothing { before: Some(Encoded::Narrow) } => {
+                            $module::$body::<Blank<Narrow>> as *const ()
+                        }
+                        Shown::Nothing { before: None } => $module::$body::<Blank<Cautious>> as *const (),
                     };
+                    let body = transmute::<*const (), Body>(body);
                     body($($argument),*)
                 })
             })*
@@ -164,8 +171,8 @@ macro_rules! plain {
 /// What the functions are written with.
 mod prelude {
     pub(super) use super::Export;
-    pub(super) use crate::text::{Narrow, Undecided};
-    pub(super) use crate::unsuffixed::{Evidence, Shown};
+    pub(super) use crate::text::{Blank, Cautious, Narrow};
+    pub(super) use crate::unsuffixed::{Encoded, Evidence, Shown};
     pub(super) use crate::{
         boundary, connections, dialogs, enumeration, extended_error, legacy, logon, questions, resources,
         restore,
@@ -447,9 +454,9 @@ pub mod functions {
             // SAFETY: the caller vouches for its pointers, in whichever encoding they show.
             boundary::silently(|| unsafe {
                 match Evidence::NONE.text(text).text(provider).decide() {
-                    Some(Shown::Narrow) => extended_error::set::<Narrow>(code, text.cast(), provider.cast()),
-                    Some(Shown::Wide) => extended_error::set::<Wide>(code, text, provider),
-                    None => extended_error::set::<Undecided>(code, text, provider),
+                    Shown::Narrow => extended_error::set::<Narrow>(code, text.cast(), provider.cast()),
+                    Shown::Wide => extended_error::set::<Wide>(code, text, provider),
+                    Shown::Nothing { .. } => extended_error::set::<Blank<Wide>>(code, text, provider),
                 }
             });
         }

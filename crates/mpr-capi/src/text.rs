@@ -5,7 +5,8 @@
 
 use mpr_abi::{CONNECTDLGSTRUCTA, CONNECTDLGSTRUCTW, DISCDLGSTRUCTA, DISCDLGSTRUCTW, NETRESOURCEW, Status};
 use mpr_plugin::pack::{Encoding, ResourceEncoding, Wide};
-use mpr_plugin::{MAX_UNITS, WideStr};
+use mpr_plugin::{MAX_UNITS, NetResource, WideStr};
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use zeroize::Zeroize;
 
@@ -158,14 +159,54 @@ impl Form for Narrow {
     }
 }
 
-/// The form of an unsuffixed function whose caller has shown no encoding yet: its strings are all empty.
-///
-/// What goes out is UTF-16 that takes no more *bytes* than the caller's size says characters, so that it fits
-/// whichever of the two the caller counted.
+/// The form of an unsuffixed call none of whose strings shows its encoding: they are all empty, and are not
+/// looked at, since the terminator of one may be shorter than that of `E`. What goes out is in `E`.
 #[derive(Debug)]
-pub(crate) enum Undecided {}
+pub(crate) struct Blank<E>(PhantomData<E>);
 
-impl Encoding for Undecided {
+impl<E: Encoding> Encoding for Blank<E> {
+    type Unit = E::Unit;
+
+    fn units(text: &WideStr) -> usize {
+        E::units(text)
+    }
+
+    fn encode(text: &WideStr, put: impl FnMut(E::Unit)) {
+        E::encode(text, put);
+    }
+}
+
+impl<E: ResourceEncoding> ResourceEncoding for Blank<E> {
+    type Resource = E::Resource;
+
+    fn resource(entry: &NetResource, strings: [*mut E::Unit; 4]) -> E::Resource {
+        E::resource(entry, strings)
+    }
+}
+
+impl<E: Form> Form for Blank<E> {
+    type ConnectDialog = E::ConnectDialog;
+    type DisconnectDialog = E::DisconnectDialog;
+
+    unsafe fn decode(_: *const E::Unit, _: impl FnMut(u16) -> bool) -> Result<(), Status> {
+        Ok(())
+    }
+
+    fn put_char(character: char, put: impl FnMut(E::Unit)) {
+        E::put_char(character, put);
+    }
+
+    fn width(character: char) -> usize {
+        E::width(character)
+    }
+}
+
+/// The encoding that goes out to a caller who has shown none yet: UTF-16 that takes no more *bytes* than the
+/// caller's size says characters, so that it fits whichever of the two the caller counted.
+#[derive(Debug)]
+pub(crate) enum Cautious {}
+
+impl Encoding for Cautious {
     type Unit = u16;
 
     fn units(text: &WideStr) -> usize {
@@ -177,20 +218,21 @@ impl Encoding for Undecided {
     }
 }
 
-impl ResourceEncoding for Undecided {
+impl ResourceEncoding for Cautious {
     type Resource = NETRESOURCEW;
 
-    fn resource(entry: &mpr_plugin::NetResource, strings: [*mut u16; 4]) -> NETRESOURCEW {
+    fn resource(entry: &NetResource, strings: [*mut u16; 4]) -> NETRESOURCEW {
         Wide::resource(entry, strings)
     }
 }
 
-impl Form for Undecided {
+impl Form for Cautious {
     type ConnectDialog = CONNECTDLGSTRUCTW;
     type DisconnectDialog = DISCDLGSTRUCTW;
 
-    unsafe fn decode(_: *const u16, _: impl FnMut(u16) -> bool) -> Result<(), Status> {
-        Ok(())
+    unsafe fn decode(pointer: *const u16, put: impl FnMut(u16) -> bool) -> Result<(), Status> {
+        // SAFETY: as the caller vouches.
+        unsafe { Wide::decode(pointer, put) }
     }
 
     fn put_char(character: char, put: impl FnMut(u16)) {

@@ -7,32 +7,44 @@
 //! A call without such a string goes by the last one that had one, on this thread or else in this process: a
 //! program declares all its functions alike.
 
-use crate::text::Form;
+use crate::text::{Blank, Form, Narrow};
 use mpr_abi::{CONNECTDLGSTRUCTW, DISCDLGSTRUCTW, HANDLE, NETRESOURCEW};
 use mpr_plugin::pack::Wide;
+use std::any::TypeId;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// An encoding a caller was seen to use.
+/// One of the two encodings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Shown {
+pub(crate) enum Encoded {
     Wide = 1,
     Narrow = 2,
 }
 
-thread_local! {
-    static ON_THIS_THREAD: Cell<Option<Shown>> = const { Cell::new(None) };
+/// What a call shows of the encoding its caller uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Wide,
+    Narrow,
+    /// Nothing: all strings are empty. An earlier call may have shown it.
+    Nothing {
+        before: Option<Encoded>,
+    },
 }
-/// 0, or a [`Shown`].
+
+thread_local! {
+    static ON_THIS_THREAD: Cell<Option<Encoded>> = const { Cell::new(None) };
+}
+/// 0, or an [`Encoded`].
 static IN_THIS_PROCESS: AtomicU8 = AtomicU8::new(0);
 
-impl Shown {
-    /// What the last unsuffixed call that showed an encoding showed.
-    pub(crate) fn before() -> Option<Self> {
+impl Encoded {
+    /// What the last unsuffixed call showed that showed anything.
+    fn before() -> Option<Self> {
         ON_THIS_THREAD.get().or(match IN_THIS_PROCESS.load(Ordering::Relaxed) {
-            1 => Some(Shown::Wide),
-            2 => Some(Shown::Narrow),
+            1 => Some(Encoded::Wide),
+            2 => Some(Encoded::Narrow),
             _ => None,
         })
     }
@@ -46,7 +58,7 @@ impl Shown {
 /// What the arguments of one call show, looked at in order. Nothing is looked at that the function itself
 /// would not read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Evidence(Option<Shown>);
+pub(crate) struct Evidence(Option<Encoded>);
 
 impl Evidence {
     pub(crate) const NONE: Self = Evidence(None);
@@ -65,8 +77,8 @@ impl Evidence {
         unsafe {
             match (bytes.read(), bytes) {
                 (0, _) => self,
-                (_, bytes) if bytes.add(1).read() == 0 => Evidence(Some(Shown::Wide)),
-                _ => Evidence(Some(Shown::Narrow)),
+                (_, bytes) if bytes.add(1).read() == 0 => Evidence(Some(Encoded::Wide)),
+                _ => Evidence(Some(Encoded::Narrow)),
             }
         }
     }
@@ -129,22 +141,28 @@ impl Evidence {
         Evidence(self.0.or_else(|| crate::enumeration::form_of(handle)))
     }
 
-    /// What to go by; `None` where nobody has shown anything yet.
-    pub(crate) fn decide(self) -> Option<Shown> {
-        if let Some(shown) = self.0 {
-            shown.remember();
+    /// What to go by.
+    pub(crate) fn decide(self) -> Shown {
+        match self.0 {
+            Some(encoded) => {
+                encoded.remember();
+                match encoded {
+                    Encoded::Wide => Shown::Wide,
+                    Encoded::Narrow => Shown::Narrow,
+                }
+            }
+            None => Shown::Nothing { before: Encoded::before() },
         }
-        self.0.or_else(Shown::before)
     }
 }
 
-/// The form of a call that an enumeration was opened with.
-pub(crate) fn shown_by<E: Form>() -> Option<Shown> {
-    use std::any::TypeId;
-    if TypeId::of::<E>() == TypeId::of::<Wide>() {
-        Some(Shown::Wide)
-    } else if TypeId::of::<E>() == TypeId::of::<crate::text::Narrow>() {
-        Some(Shown::Narrow)
+/// The encoding a form's results are in, if that is settled.
+pub(crate) fn encoding_of<E: Form>() -> Option<Encoded> {
+    let is = |form| TypeId::of::<E>() == form;
+    if is(TypeId::of::<Wide>()) || is(TypeId::of::<Blank<Wide>>()) {
+        Some(Encoded::Wide)
+    } else if is(TypeId::of::<Narrow>()) || is(TypeId::of::<Blank<Narrow>>()) {
+        Some(Encoded::Narrow)
     } else {
         None
     }
