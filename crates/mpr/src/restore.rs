@@ -98,8 +98,7 @@ impl Router {
     ///
     /// `WN_CANNOT_OPEN_PROFILE` or `WN_BAD_PROFILE`. What becomes of each connection is in its own result.
     pub fn restore_all(&self, mut ask: Option<&mut dyn AskCredentials>) -> Result<Vec<Restoration>, Status> {
-        let mut entries = self.store()?.entries().map_err(Status::from)?;
-        entries.sort_by(|one, other| one.device.cmp(&other.device));
+        let entries = self.store()?.entries().map_err(Status::from)?;
         if entries.is_empty() {
             return Ok(Vec::new());
         }
