@@ -1,6 +1,7 @@
 //! Requests the router refuses by itself: `spec/notification.md` §5, `spec/wnet.md` §4.4 and §5.3. No
 //! notification library is called back, and no provider is asked to do anything.
 
+use crate::answers::Answers;
 use crate::scene::{ADD, Add, CANCEL, Cancel, Operation, Scene, Stage, access};
 use mpr::{AddRequest, Credentials, Router, UseError};
 use mpr_plugin::abi::RESOURCE_CONNECTED;
@@ -157,6 +158,9 @@ fn s5_a_device_that_some_provider_has_is_refused() {
     taken("⇒85")
         .provider(2, |p| p.connected(Some("Z:"), r"\\other\x"))
         .plays(Add { local: Some("z:"), ..ADD });
+    // A name too long for whoever asks is a name all the same.
+    let long = Answers { connection: Err(Status::MORE_DATA.0), ..Answers::default() };
+    taken("⇒85").provider(2, |p| p.network(long)).plays(ADD);
     // Also by the provider that is not the one named, and also for the very same resource.
     taken("⇒85")
         .provider(2, |p| p.connected(Some("Z:"), r"\\srv\share"))
