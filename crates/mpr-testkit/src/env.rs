@@ -30,6 +30,12 @@ pub struct TestEnv {
     variables: Vec<(OsString, OsString)>,
 }
 
+impl Drop for TestEnv {
+    fn drop(&mut self) {
+        crate::helper::end_connections(&self.runtime_dir());
+    }
+}
+
 impl Default for TestEnv {
     fn default() -> Self {
         Self::new()

@@ -16,23 +16,7 @@ use mpr_helper::mounts::Table;
 #[must_use]
 pub fn mpr_mount() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        // target/<profile>/deps/test-…
-        let test = std::env::current_exe().expect("a test knows where it is");
-        let profile = test.ancestors().nth(2).expect("a test lies in target/<profile>/deps");
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "mpr-mount"]);
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        build.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml"));
-        if let Some(target) = profile.parent() {
-            build.arg("--target-dir").arg(target);
-        }
-        let built = build.status().expect("cargo can be run, because it built this test");
-        assert!(built.success(), "the helper mpr-mount does not build; see above");
-        profile.join("mpr-mount")
-    })
+    BUILT.get_or_init(|| build("mpr-mount").join("mpr-mount"))
 }
 
 /// A run-time directory. When dropped, what is mounted in it is unmounted, and the helpers end.
@@ -67,14 +51,61 @@ impl RuntimeDir {
 
 impl Drop for RuntimeDir {
     fn drop(&mut self) {
-        for connection in self.connections().all().unwrap_or_default() {
-            let _ = self.connections().end_by_force(&connection);
-        }
-        // What has lost its record.
-        let root = self.path();
-        let table = Table::now().unwrap_or_default();
-        for mount in table.iter().filter(|mount| mount.mount_point.starts_with(&root)) {
-            let _ = detach(&mount.mount_point);
-        }
+        end_connections(&self.path());
     }
+}
+
+/// Ends every connection whose run-time directory is `runtime` and unmounts what is left below it. To be
+/// called before a directory is removed: its removal would go on into whatever is mounted there.
+pub(crate) fn end_connections(runtime: &Path) {
+    let connections = Connections::of(runtime);
+    for connection in connections.all().unwrap_or_default() {
+        let _ = connections.end_by_force(&connection);
+    }
+    // What has lost its record.
+    let table = Table::now().unwrap_or_default();
+    for mount in table.iter().filter(|mount| mount.mount_point.starts_with(runtime)) {
+        let _ = detach(&mount.mount_point);
+    }
+}
+
+/// `libmpr.so`, built from the sources beside the tests.
+///
+/// # Panics
+///
+/// If it cannot be built.
+#[must_use]
+pub fn libmpr() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("libmpr").join("libmpr.so"))
+}
+
+/// The command `mpr`, built from the sources beside the tests.
+///
+/// # Panics
+///
+/// If it cannot be built.
+#[must_use]
+pub fn mpr() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("mpr-cli").join("mpr"))
+}
+
+/// Builds a package of this workspace in the profile of the test, and returns where cargo puts it.
+fn build(package: &str) -> PathBuf {
+    // target/<profile>/deps/test-…
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let profile = test.ancestors().nth(2).expect("a test lies in target/<profile>/deps");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--package", package]);
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    build.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml"));
+    if let Some(target) = profile.parent() {
+        build.arg("--target-dir").arg(target);
+    }
+    let built = build.status().expect("cargo can be run, because it built this test");
+    assert!(built.success(), "{package} does not build; see above");
+    profile.to_owned()
 }
