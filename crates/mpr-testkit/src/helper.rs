@@ -16,7 +16,7 @@ use mpr_helper::mounts::Table;
 #[must_use]
 pub fn mpr_mount() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("mpr-mount").join("mpr-mount"))
+    BUILT.get_or_init(|| build().join("mpr-mount"))
 }
 
 /// A run-time directory. When dropped, what is mounted in it is unmounted, and the helpers end.
@@ -77,7 +77,7 @@ pub(crate) fn end_connections(runtime: &Path) {
 #[must_use]
 pub fn libmpr() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("libmpr").join("libmpr.so"))
+    BUILT.get_or_init(|| build().join("libmpr.so"))
 }
 
 /// The command `mpr`, built from the sources beside the tests.
@@ -88,16 +88,17 @@ pub fn libmpr() -> &'static Path {
 #[must_use]
 pub fn mpr() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("mpr-cli").join("mpr"))
+    BUILT.get_or_init(|| build().join("mpr"))
 }
 
-/// Builds a package of this workspace in the profile of the test, and returns where cargo puts it.
-fn build(package: &str) -> PathBuf {
+/// Builds the workspace in the profile of the test, and returns where cargo puts it. The whole workspace,
+/// because a package by itself would be built with other features, over and over.
+fn build() -> PathBuf {
     // target/<profile>/deps/test-…
     let test = std::env::current_exe().expect("a test knows where it is");
     let profile = test.ancestors().nth(2).expect("a test lies in target/<profile>/deps");
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", package]);
+    build.args(["build", "--quiet", "--workspace"]);
     if profile.ends_with("release") {
         build.arg("--release");
     }
@@ -106,6 +107,6 @@ fn build(package: &str) -> PathBuf {
         build.arg("--target-dir").arg(target);
     }
     let built = build.status().expect("cargo can be run, because it built this test");
-    assert!(built.success(), "{package} does not build; see above");
+    assert!(built.success(), "the workspace does not build; see above");
     profile.to_owned()
 }
