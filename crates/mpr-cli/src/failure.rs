@@ -37,6 +37,8 @@ pub(crate) struct Refusal {
     /// Stand for `REMOTE` and `LOCAL` in hints.
     pub(crate) remote: Option<String>,
     pub(crate) local: Option<String>,
+    /// Instead of the usual one for the status.
+    pub(crate) hint: Option<&'static str>,
 }
 
 impl Failure {
@@ -58,7 +60,16 @@ impl Failure {
             extended: extended_error::recorded(),
             remote: remote.map(str::to_owned),
             local: local.map(str::to_owned),
+            hint: None,
         }))
+    }
+
+    /// The same with another next command.
+    pub(crate) fn with_hint(mut self, hint: &'static str) -> Failure {
+        if let Failure::Status(refusal) = &mut self {
+            refusal.hint = Some(hint);
+        }
+        self
     }
 
     pub(crate) fn other(what: impl Into<String>, remedy: impl Into<String>) -> Failure {
@@ -125,7 +136,7 @@ impl Failure {
 impl Refusal {
     /// The next command, about the names at hand.
     fn hint(&self) -> Option<String> {
-        let hint = explain::of(self.status)?.hint;
+        let hint = self.hint.or_else(|| Some(explain::of(self.status)?.hint))?;
         let mut hint = hint.to_owned();
         for (word, name) in [("REMOTE", &self.remote), ("LOCAL", &self.local)] {
             if let Some(name) = name {

@@ -157,7 +157,7 @@ fn resource(
     let covering: Vec<&Connection> = survey
         .connections
         .iter()
-        .filter(|one| names::below(&remote.canonical, &one.remote, '\\', true).is_some())
+        .filter(|one| names::inside(&remote.canonical, &one.remote).is_some())
         .collect();
     let facts = match known {
         Ok((resource, rest)) => facts_of(&resource, rest, &covering),

@@ -38,6 +38,8 @@ enum Form {
 /// One place in all its forms.
 #[derive(Debug, Default, Serialize)]
 struct Forms {
+    /// Its name on the network, whatever such names look like there.
+    network: Option<String>,
     unc: Option<String>,
     drive: Option<String>,
     mounted: Option<String>,
@@ -65,9 +67,7 @@ pub(crate) fn run(path: &PathOf, output: &Output) -> Result<(), Failure> {
         (Some(Form::Unc), _) => &forms.unc,
         (Some(Form::Drive), _) => &forms.drive,
         (Some(Form::Mounted), _) => &forms.mounted,
-        // A network without such names has its own.
-        (None, Side::Here) if forms.unc.is_none() => &forms.connection,
-        (None, Side::Here) => &forms.unc,
+        (None, Side::Here) => &forms.network,
         (None, Side::Network) if forms.mounted.is_none() => &forms.drive,
         (None, Side::Network) => &forms.mounted,
     };
@@ -85,7 +85,9 @@ fn translate(router: &'static Router, places: &Places, path: &str) -> Result<(Fo
     if on_drive {
         return of_drive(router, places, path).map(|forms| (forms, Side::Here));
     }
-    if path.starts_with(r"\\") || path.starts_with("//") || path.contains("://") {
+    // `server:/export` is a name on a network; what begins with a slash or a dot is a path of this machine.
+    let remote = path.starts_with(r"\\") || path.starts_with("//") || path.contains("://");
+    if remote || !path.starts_with(['/', '.']) && path.contains(":/") {
         return of_network(router, places, path).map(|forms| (forms, Side::Network));
     }
     of_file(router, places, path).map(|forms| (forms, Side::Here))
@@ -103,8 +105,10 @@ fn of_drive(router: &Router, places: &Places, path: &str) -> Result<Forms, Failu
     let connection = names.connection.to_string_lossy();
     let device = drive.get(..2).and_then(names::device);
     let directory = places.of(device.as_ref(), &connection);
+    let unc = names.universal.map(|unc| unc.to_string_lossy());
     Ok(Forms {
-        unc: names.universal.map(|unc| unc.to_string_lossy()),
+        network: Some(unc.clone().unwrap_or_else(|| names::joined(&connection, &remaining))),
+        unc,
         mounted: directory
             .map(|directory| format!("{}{}", directory.display(), remaining.replace('\\', "/"))),
         drive: Some(drive),
@@ -141,13 +145,11 @@ fn of_file(router: &'static Router, places: &Places, path: &str) -> Result<Forms
 fn of_network(router: &'static Router, places: &Places, path: &str) -> Result<Forms, Failure> {
     let remote = RemoteName::new(path)?.canonical;
     let survey = connected::survey(router, places);
-    let covering = survey.connections.iter().filter_map(|one| {
-        let rest = names::below(&remote, &one.remote, '\\', true)?;
-        Some((one, rest))
-    });
+    let covering =
+        survey.connections.iter().filter_map(|one| Some((one, names::inside(&remote, &one.remote)?)));
     // The one that reaches furthest, and among equals one with a local name.
     match covering.max_by_key(|(one, _)| (one.remote.len(), one.local.is_some())) {
-        Some((one, rest)) => Ok(forms_of(one, rest)),
+        Some((one, rest)) => Ok(forms_of(one, &rest)),
         None => Err(Failure::about(
             Status::NOT_CONNECTED,
             format!("tell where {} is mounted", clean(&remote)),
@@ -164,8 +166,10 @@ fn forms_of(one: &Connection, rest: &str) -> Forms {
         _ => None,
     };
     let connection = one.remote.trim_end_matches('\\').to_owned();
+    let network = names::joined(&connection, rest);
     Forms {
-        unc: connection.starts_with(r"\\").then(|| format!("{connection}{rest}")),
+        unc: Some(network.clone()).filter(|name| name.starts_with(r"\\")),
+        network: Some(network),
         drive,
         mounted: one.path.as_ref().map(|path| format!("{}{}", path.display(), rest.replace('\\', "/"))),
         connection: Some(connection),

@@ -26,23 +26,18 @@ pub(crate) struct Restore {
 
 pub(crate) fn run(restore: &Restore, output: &Output) -> Result<(), Failure> {
     let router = Router::system();
-    let interrupt = if restore.ask { Interrupt::ask_to_stop().ok() } else { None };
-    let terminal = if restore.ask { Some(terminal(interrupt.as_ref())?) } else { None };
-    let mut asking = terminal.map(|terminal| Asking { terminal, interrupt: interrupt.as_ref(), output });
-    let ask = asking.as_mut().map(|asking| asking as &mut dyn AskCredentials);
+    if restore.ask && Terminal::open(None).is_none() {
+        return Err(Failure::other(
+            "there is no terminal to ask for a password at",
+            "restore without --ask, or connect by hand",
+        ));
+    }
+    let mut asking = Asking { output };
+    let ask = if restore.ask { Some(&mut asking as &mut dyn AskCredentials) } else { None };
     match &restore.local {
         Some(local) => one(router, local, ask, output),
         None => everything(router, ask, output),
     }
-}
-
-fn terminal(interrupt: Option<&Interrupt>) -> Result<Terminal<'_>, Failure> {
-    Terminal::open(interrupt).ok_or_else(|| {
-        Failure::other(
-            "there is no terminal to ask for a password at",
-            "restore without --ask, or connect by hand",
-        )
-    })
 }
 
 fn one(
@@ -55,7 +50,7 @@ fn one(
     extended_error::clear();
     let waiting = format!("restoring {}", clean(&local));
     let restored = patience::during(&waiting, output.quiet, None, || router.restore_one(&wide(&local), ask));
-    restored.map_err(|status| Failure::about(status, format!("restore {local}"), None, Some(&local)))?;
+    restored.map_err(|status| failure(status, format!("restore {local}"), None, &local))?;
     output.result(
         &json!({ "local": local, "result": "restored" }),
         format_args!("{} is restored", clean(&local)),
@@ -94,16 +89,25 @@ fn tell(one: &Restoration, output: &Output) -> Result<(), Failure> {
     match status {
         None => output.done(text),
         Some(status) => {
-            Failure::about(status, format!("restore {shown}"), Some(remote), Some(&local)).tell(output);
+            failure(status, format!("restore {shown}"), Some(remote), &local).tell(output);
             Ok(())
         }
     }
 }
 
+/// Why one is not restored. Where it is for want of a password, that can be asked for without connecting anew.
+fn failure(status: Status, doing: String, remote: Option<&str>, local: &str) -> Failure {
+    let failure = Failure::about(status, doing, remote, Some(local));
+    match status {
+        Status::BAD_PASSWORD | Status::LOGON_FAILURE => {
+            failure.with_hint("be asked for it: mpr restore LOCAL --ask")
+        }
+        _ => failure,
+    }
+}
+
 /// Asks at the terminal.
 struct Asking<'a> {
-    terminal: Terminal<'a>,
-    interrupt: Option<&'a Interrupt>,
     output: &'a Output,
 }
 
@@ -111,8 +115,11 @@ impl AskCredentials for Asking<'_> {
     fn ask(&mut self, entry: &Entry, status: Status) -> Answer {
         let (device, remote) = (entry.device.to_string(), clean(&entry.remote));
         self.output.note(format_args!("{device} to {remote}: {} ({})", explain::meaning(status), status.0));
+        // An interrupt ends the question, and with it the restoring; between questions it ends the process.
+        let Ok(interrupt) = Interrupt::ask_to_stop() else { return Answer::Stop };
+        let Some(terminal) = Terminal::open(Some(&interrupt)) else { return Answer::Stop };
         let answer = connecting::credentials(
-            &self.terminal,
+            &terminal,
             entry.user.as_deref(),
             || (connect::QUESTIONS.user)(&entry.remote),
             |user| (connect::QUESTIONS.password)(&entry.remote, user),
@@ -121,7 +128,7 @@ impl AskCredentials for Asking<'_> {
             Ok(Some(Credentials { user, password })) => {
                 Answer::Retry { user: user.as_deref().map(wide), password }
             }
-            Ok(None) if self.interrupt.is_some_and(Interrupt::came) => Answer::Stop,
+            Ok(None) if interrupt.came() => Answer::Stop,
             Ok(None) => Answer::Skip,
             // Where a question cannot be put, the next one cannot either.
             Err(_) => Answer::Stop,

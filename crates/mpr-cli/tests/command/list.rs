@@ -44,6 +44,25 @@ fn a_provider_that_does_not_tell_is_named() {
 }
 
 #[test]
+fn a_provider_that_hangs_does_not_hang_the_list() {
+    let it = Environment::new();
+    let gate = it.path("gate");
+    assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    // Nobody ever opens the other end.
+    let source = "DWORD NPGetCaps(DWORD i) { return i == 0xB ? 2 : i == 0xC; } \
+                  DWORD NPOpenEnum(DWORD s, DWORD t, DWORD u, NETRESOURCE *r, void **h) \
+                  { close(open(GATE, O_RDONLY)); return 50; } \
+                  DWORD NPEnumResource(void *h, DWORD *c, void *b, DWORD *n) { return 259; } \
+                  DWORD NPCloseEnum(void *h) { return 0; }";
+    let library = it.compile("hanging", source, &[&format!("-DGATE={gate:?}")]);
+    it.write("user/providers.d/hanging.toml", &format!("path = {library:?}\nname = \"Hanging\"\n"));
+    it.out(&["connect", "//local/photos", "Z:"]);
+    let outcome = it.mpr(&["list", "--json"]).code(0);
+    assert!(outcome.out.contains(r"\\\\local\\photos"), "{}", outcome.out);
+    assert!(outcome.err.contains("the provider \"Hanging\" does not answer"), "{}", outcome.err);
+}
+
+#[test]
 fn a_reader_that_has_had_enough_is_no_failure() {
     let it = Environment::new();
     let mut command = it.command(&["error"]);

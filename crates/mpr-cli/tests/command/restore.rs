@@ -36,6 +36,7 @@ fn a_failure_is_told_and_the_others_are_restored() {
     let outcome = it.mpr(&["restore"]).code(1);
     assert!(outcome.err.contains("WN_BAD_PASSWORD (86): "), "{}", outcome.err);
     assert!(outcome.err.contains(r"cannot restore Y: to \\test\locked"), "{}", outcome.err);
+    assert!(outcome.err.contains("Hint: be asked for it: mpr restore Y: --ask\n"), "{}", outcome.err);
     assert_eq!(outcome.out, "Z: to \\\\test\\one is restored\n");
 }
 
