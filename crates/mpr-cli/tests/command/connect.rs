@@ -157,6 +157,29 @@ fn a_veto_shows_the_reason_the_library_gives() {
 }
 
 #[test]
+fn a_library_linked_with_a_router_of_its_own_records_in_the_one_that_called_it() {
+    let it = Environment::with_test_network();
+    // Stands for libmpr.so.0 of the system: whatever is recorded there is never seen.
+    let other = "void WNetSetLastErrorW(DWORD code, const WCHAR *text, const WCHAR *name) {}";
+    it.compile("libmpr", other, &["-Wl,-soname,libmpr.so.0"]);
+    std::fs::rename(it.path("libmpr.so"), it.path("libmpr.so.0")).unwrap();
+    let source = r#"DWORD AddConnectNotify(NOTIFYINFO *info, NOTIFYADD *add) {
+        WNetSetLastErrorW(7, u"" "no photos on Sundays", u"" "policy");
+        return 1223;
+    }"#;
+    let (search, origin) = (format!("-L{}", it.path("").display()), "-Wl,-rpath,$ORIGIN");
+    let flags = ["-Wl,--no-as-needed", &search, origin, "-l:libmpr.so.0"];
+    let library = it.compile("veto", source, &flags);
+    let needs =
+        it.json(&["notifyee", "check", library.to_str().unwrap(), "--json"])[0]["file"]["elf"]["needs"]
+            .clone();
+    assert!(needs.as_array().unwrap().contains(&"libmpr.so.0".into()), "{needs}");
+    it.write("user/notifyees.d/veto.toml", &format!("path = {library:?}\n"));
+    let outcome = it.mpr(&["connect", "//test/one", "Z:"]).code(1);
+    assert!(outcome.err.contains("\npolicy says: no photos on Sundays (code 7)\n"), "{}", outcome.err);
+}
+
+#[test]
 fn an_error_of_the_providers_own_is_told_in_its_words() {
     let it = Environment::with_test_network();
     let outcome = it.mpr(&["connect", "//test/explained"]).code(1);
