@@ -54,7 +54,7 @@ fn a_child_process_does_what_the_environment_says() {
     }
 }
 
-const ENTRIES: usize = 25;
+const ENTRIES: usize = 12;
 
 fn remember_many(store: &Store, process: &str) {
     // All start when all are there.

@@ -19,9 +19,10 @@ use super::problem::StoreError;
 /// much memory where a file is made up of nothing but brackets, and that in the caller's process.
 pub(super) const MAX_BYTES: u64 = 4 << 20;
 
-/// How long a change waits for those of other processes. Each holds the lock for a few milliseconds, so who
-/// waits longer waits for a process that is stopped or a disk that hangs, and its caller must not hang too.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a change waits for those of other processes. Each holds the lock for the time of two fsyncs, a few
+/// milliseconds on a quiet disk, and nobody queues in order; who waits longer waits for a process that is
+/// stopped or a disk that hangs, and its caller must not hang too.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Steps of an update, in their order. Tests interrupt it after each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
