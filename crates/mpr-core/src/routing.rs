@@ -51,9 +51,8 @@ impl Routing {
         }
     }
 
-    /// Takes one provider's failure. True if it is the first significant one, the one whose extended error
-    /// is to be kept (DECISION W9).
-    pub fn record(&mut self, status: Status) -> bool {
+    /// Takes one provider's failure.
+    pub fn record(&mut self, status: Status) {
         self.asked += 1;
         match status {
             Status::NO_NETWORK => self.without_network += 1,
@@ -64,15 +63,9 @@ impl Routing {
             self.plain.get_or_insert(status);
         }
         match status.significance() {
-            Significance::Significant if self.significant.is_none() => {
-                self.significant = Some(status);
-                true
-            }
-            Significance::Significant | Significance::NotMine => false,
-            Significance::Later => {
-                self.later.get_or_insert(status);
-                false
-            }
+            Significance::Significant => _ = self.significant.get_or_insert(status),
+            Significance::Later => _ = self.later.get_or_insert(status),
+            Significance::NotMine => {}
         }
     }
 

@@ -37,7 +37,7 @@ fn a_refusal_is_explained_without_giving_the_password_away() {
     assert_eq!(refused, Err(Status::LOGON_FAILURE));
     let said = SAID.lock().unwrap_or_else(PoisonError::into_inner).clone();
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with("//127.0.0.1:") && said[0].contains(samba.user()), "{said:?}");
+    assert!(said[0].starts_with("//127.0.0.1@") && said[0].contains(samba.user()), "{said:?}");
     assert!(said[0].contains("does not accept this user name and password"), "{said:?}");
     assert!(!said[0].contains("S3cret"), "{said:?}");
 }

@@ -47,10 +47,10 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
-    /// The name people use: `//host` or `//host:port`.
+    /// The name people use, and can give to the command: `//host` or `//host@port`.
     pub(crate) fn name(&self) -> String {
         match self.port {
-            Some(port) => format!("//{}:{port}", self.host),
+            Some(port) => format!("//{}@{port}", self.host),
             None => format!("//{}", self.host),
         }
     }

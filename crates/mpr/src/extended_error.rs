@@ -3,8 +3,8 @@
 //! One record a thread: written by providers and notification libraries, read by the application, kept
 //! until the next is written.
 
-use mpr_plugin::{WideStr, WideString, borrow_wide, last_error};
-use std::cell::RefCell;
+use mpr_plugin::{Status, WideStr, WideString, borrow_wide, last_error};
+use std::cell::{Cell, RefCell};
 
 /// A provider's own code with a text and a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct ExtendedError {
 
 thread_local! {
     static RECORD: RefCell<Option<Box<ExtendedError>>> = const { RefCell::new(None) };
+    /// How often something was recorded on this thread.
+    static WRITTEN: Cell<u64> = const { Cell::new(0) };
 }
 
 /// What was last recorded on this thread.
@@ -31,6 +33,7 @@ pub fn recorded() -> ExtendedError {
 pub fn record(code: u32, text: &WideStr, provider: &WideStr) {
     let error = ExtendedError { code, text: text.to_ucstring(), provider: provider.to_ucstring() };
     RECORD.set(Some(Box::new(error)));
+    WRITTEN.set(WRITTEN.get() + 1);
 }
 
 /// Forgets what was recorded on this thread. No WNet function does; a program that wants to know whether
@@ -39,9 +42,39 @@ pub fn clear() {
     RECORD.set(None);
 }
 
-/// Puts a record back that was taken with [`recorded`].
-pub(crate) fn restore(error: ExtendedError) {
-    RECORD.set(Some(Box::new(error)));
+/// Follows what several providers record one after the other, so that in the end the record is that of the one
+/// whose answer counts.
+pub(crate) struct Witness {
+    before: Record,
+    written: u64,
+    answers: Vec<(Status, Record)>,
+}
+
+type Record = Option<Box<ExtendedError>>;
+
+impl Witness {
+    pub(crate) fn new() -> Self {
+        Witness { before: take_copy(), written: WRITTEN.get(), answers: Vec::new() }
+    }
+
+    /// A provider has answered `status`, and may have recorded something.
+    pub(crate) fn saw(&mut self, status: Status) {
+        let written = WRITTEN.get();
+        let record = if written == self.written { None } else { take_copy() };
+        self.written = written;
+        self.answers.push((status, record));
+    }
+
+    /// `status` is the result. Its record is that of the first provider that answered so; one that recorded
+    /// nothing leaves what was there before anybody was asked.
+    pub(crate) fn settle(self, status: Status) {
+        let answer = self.answers.into_iter().find(|(answer, _)| *answer == status);
+        RECORD.set(answer.and_then(|(_, record)| record).or(self.before));
+    }
+}
+
+fn take_copy() -> Record {
+    RECORD.with_borrow(Clone::clone)
 }
 
 /// Makes this the record that plug-ins linked into the process write to.

@@ -1,6 +1,7 @@
 //! The table of network providers, and the routing of a call over them (`spec/wnet.md` §3).
 
-use crate::{Problem, extended_error};
+use crate::Problem;
+use crate::extended_error::Witness;
 use mpr_core::routing::{Purpose, Routing};
 use mpr_plugin::{Capabilities, NetworkProvider, Start, Status, WideStr, WideString};
 use std::fmt;
@@ -124,7 +125,11 @@ impl<'a> Selection<'a> {
         mut ask: impl FnMut(&'a Provider) -> Result<T, Status>,
     ) -> Result<T, Status> {
         let mut routing = Routing::new(purpose);
-        let mut kept = None;
+        // Where there is only one to ask, its record is the record.
+        let mut witness = match self {
+            Selection::All(providers) if providers.table.len() > 1 => Some(Witness::new()),
+            _ => None,
+        };
         for provider in self.iter().filter(|provider| can(&provider.capabilities)) {
             match ask(provider) {
                 Ok(answer) => return Ok(answer),
@@ -132,17 +137,19 @@ impl<'a> Selection<'a> {
                 Err(Status::MORE_DATA) => return Err(Status::MORE_DATA),
                 Err(status) if matches!(self, Selection::Named(_)) => return Err(status),
                 Err(status) => {
-                    if routing.record(status) && status == Status::EXTENDED_ERROR {
-                        kept = Some(extended_error::recorded());
+                    routing.record(status);
+                    if let Some(witness) = &mut witness {
+                        witness.saw(status);
                     }
                 }
             }
         }
-        // Later providers may have recorded other errors; the result's own belongs to it (DECISION W9).
-        if let Some(error) = kept {
-            extended_error::restore(error);
+        let result = routing.conclude();
+        // Each provider may have recorded an error; the result's own belongs to it (DECISION W9).
+        if let Some(witness) = witness {
+            witness.settle(result);
         }
-        Err(routing.conclude())
+        Err(result)
     }
 }
 

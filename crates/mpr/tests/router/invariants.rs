@@ -146,7 +146,7 @@ fn conclusion(world: &World, attempt: &[Call]) -> Status {
     for call in attempt {
         match *call {
             Call::Provider { answer: 0, .. } => return Status::SUCCESS,
-            Call::Provider { answer, .. } => _ = routing.record(Status(answer)),
+            Call::Provider { answer, .. } => routing.record(Status(answer)),
             _ => unreachable!("an attempt is made of providers"),
         }
     }

@@ -173,11 +173,18 @@ fn w9_the_extended_error_is_that_of_the_provider_whose_answer_counts() {
 }
 
 #[test]
-fn w9_a_record_of_somebody_else_is_not_kept_for_an_answer_that_is_none() {
-    // The first significant answer is 5: the record that is left is whatever was written last.
+fn w9_every_answer_brings_its_own_record() {
+    // Also where the code does not send anybody to look for it: it says why.
     let scene = Scene::of("P1→5 · P2→1208 ⇒5");
     recording(recording(scene, 1, 1, "first"), 2, 2, "second").plays(ADD);
-    assert_eq!(extended_error::recorded().code, 2);
+    assert_eq!(extended_error::recorded().code, 1);
+}
+
+#[test]
+fn w9_what_others_recorded_is_not_taken_for_the_record_of_the_answer() {
+    extended_error::record(7, &wide("before"), &wide(""));
+    recording(Scene::of("P1→53 · P2→5 ⇒5"), 1, 1, "not mine").plays(ADD);
+    assert_eq!(extended_error::recorded().code, 7);
 }
 
 #[test]
