@@ -7,7 +7,8 @@ use crate::output::{Output, clean};
 use crate::patience;
 use mpr::{Router, extended_error};
 use mpr_plugin::abi::{
-    RESOURCE_GLOBALNET, RESOURCETYPE_ANY, RESOURCEUSAGE_CONNECTABLE, RESOURCEUSAGE_CONTAINER,
+    RESOURCE_GLOBALNET, RESOURCETYPE_ANY, RESOURCETYPE_PRINT, RESOURCEUSAGE_CONNECTABLE,
+    RESOURCEUSAGE_CONTAINER,
 };
 use mpr_plugin::{NetResource, Status, WideString, wide};
 use serde_json::json;
@@ -137,7 +138,8 @@ impl Walk<'_> {
         self.output.line(format_args!(
             "{indent}{}  ({}){comment}",
             clean(&name(entry)),
-            display(entry.display)
+            // What a person wants to know of a share is whether it prints.
+            if entry.kind == RESOURCETYPE_PRINT { "printer" } else { display(entry.display) }
         ))
     }
 }

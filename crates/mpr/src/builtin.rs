@@ -32,7 +32,7 @@ fn available(config: &Config) -> Vec<Builtin> {
     let Ok(runtime) = dirs::runtime_path() else { return Vec::new() };
     let drives = config.drives_dir.clone().unwrap_or_else(|| runtime.join("drives"));
     let local = LocalDirectories::new(config.local_shares.clone(), runtime.clone(), drives.clone());
-    let smb = WindowsNetwork::new(runtime, drives);
+    let smb = WindowsNetwork::new(runtime, drives).with_servers(config.smb_servers.clone());
     vec![
         Builtin { stem: "local", name: LocalDirectories::NAME, network: Box::new(local) },
         Builtin { stem: "smb", name: WindowsNetwork::NAME, network: Box::new(smb) },

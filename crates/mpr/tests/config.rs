@@ -183,7 +183,7 @@ fn settings_are_merged_key_by_key() {
         .with(
             "usr/mpr.toml",
             "provider-order = ['A', ' B ', '', 'a']\nretry-limit = 3\ndrives-dir = '/usr/d'\n\
-             [local-directory.shares]\nPhotos = '/usr/photos'\nmusic = '/usr/music'",
+             smb-servers = ['nas', 'box@1445']\n[local-directory.shares]\nPhotos = '/usr/photos'\nmusic = '/usr/music'",
         )
         .with(
             "etc/mpr.toml",
@@ -193,6 +193,7 @@ fn settings_are_merged_key_by_key() {
     let config = dirs.read();
     assert_eq!(dirs.problems(&config), [""; 0]);
     assert_eq!(config.provider_order, ["A", "B"]);
+    assert_eq!(config.smb_servers, ["nas", "box@1445"]);
     assert_eq!(config.builtin_providers, Some(vec![]));
     assert_eq!((config.retry_limit, config.restore_timeout_ms), (0, Some(60000)));
     assert_eq!((config.drives_dir, config.credential_managers), (Some("/usr/d".into()), true));
@@ -257,7 +258,7 @@ fn an_unknown_key_is_pointed_out_and_costs_nothing() {
         [
             "etc/mpr.toml:4: other is no key of this file and has no effect; remove it, or choose one of \
              local-directory, provider-order, builtin-providers, retry-limit, drives-dir, restore-timeout-ms, \
-             credential-managers",
+             credential-managers, smb-servers",
             "etc/mpr.toml:3: local-directory.share is no key of this file and has no effect; did you mean shares?",
         ]
     );

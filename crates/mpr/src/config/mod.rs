@@ -42,6 +42,8 @@ pub struct Config {
     pub retry_limit: u32,
     /// `drives-dir`: where drive letters are mounted, instead of `<runtime>/drives`.
     pub drives_dir: Option<PathBuf>,
+    /// `smb-servers`: servers shown at the top of "Microsoft Windows Network", beside those connected.
+    pub smb_servers: Vec<String>,
     /// `restore-timeout-ms`: `RestoreTimeout` of `spec/provider.md` §6.1.
     pub restore_timeout_ms: Option<u32>,
     /// `credential-managers`: whether credential managers are called at all (`spec/provider.md` P10).
@@ -165,6 +167,7 @@ impl Default for Config {
             builtin_providers: None,
             retry_limit: DEFAULT_RETRY_LIMIT,
             drives_dir: None,
+            smb_servers: Vec::new(),
             restore_timeout_ms: None,
             credential_managers: false,
             local_shares: BTreeMap::new(),
@@ -216,6 +219,7 @@ impl Config {
             builtin_providers,
             retry_limit,
             drives_dir,
+            smb_servers,
             restore_timeout_ms,
             credential_managers,
             local_shares,
@@ -224,6 +228,7 @@ impl Config {
         self.builtin_providers = builtin_providers.or(self.builtin_providers.take());
         self.retry_limit = retry_limit.unwrap_or(self.retry_limit);
         self.drives_dir = drives_dir.or(self.drives_dir.take());
+        self.smb_servers = smb_servers.unwrap_or(std::mem::take(&mut self.smb_servers));
         self.restore_timeout_ms = restore_timeout_ms.or(self.restore_timeout_ms);
         self.credential_managers = credential_managers.unwrap_or(self.credential_managers);
         for (name, directory) in local_shares {

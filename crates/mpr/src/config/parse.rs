@@ -28,6 +28,8 @@ pub struct Settings {
     pub builtin_providers: Option<Vec<String>>,
     pub retry_limit: Option<u32>,
     pub drives_dir: Option<PathBuf>,
+    /// `smb-servers`.
+    pub smb_servers: Option<Vec<String>>,
     pub restore_timeout_ms: Option<u32>,
     pub credential_managers: Option<bool>,
     pub local_shares: BTreeMap<String, PathBuf>,
@@ -61,6 +63,7 @@ pub fn settings(file: &Path, text: &str, variables: &Variables<'_>) -> (Settings
             .ok()
             .flatten(),
         credential_managers: table.flag("credential-managers", "credential-managers = false").ok().flatten(),
+        smb_servers: table.names("smb-servers", "smb-servers = [\"nas\", \"box@1445\"]").ok().flatten(),
         local_shares,
     };
     let mut problems = table.finish();
