@@ -1,0 +1,159 @@
+//! A share of a real SMB server, connected, listed, used, remembered and restored with the built `mpr`, while a
+//! notification library in C writes down what it is told.
+
+#![cfg(target_os = "linux")]
+
+use mpr_testkit::{Samba, TestEnv, mpr, mpr_mount};
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+
+/// Writes a letter for each call, and asks for the call after the attempt.
+const SCRIBE: &str = r#"
+#include <stdio.h>
+#include <stdlib.h>
+#include <npapi.h>
+
+static DWORD note(LPNOTIFYINFO info, char before, char after)
+{
+    FILE *file = fopen(getenv("SCRIBE"), "a");
+    fputc(info->dwNotifyStatus == NOTIFY_PRE ? before : after, file);
+    fclose(file);
+    info->lpContext = (LPVOID)1;
+    return WN_SUCCESS;
+}
+
+DWORD APIENTRY AddConnectNotify(LPNOTIFYINFO info, LPNOTIFYADD add) { return note(info, 'a', 'A'); }
+DWORD APIENTRY CancelConnectNotify(LPNOTIFYINFO info, LPNOTIFYCANCEL cancel) { return note(info, 'c', 'C'); }
+"#;
+
+struct World {
+    env: TestEnv,
+    samba: Samba,
+}
+
+impl World {
+    fn new() -> Self {
+        _ = mpr_mount();
+        let env = TestEnv::new();
+        let library = env.compile_c("scribe", SCRIBE);
+        let scribe = env.root().join("scribe.log");
+        let env = env
+            .setting("builtin-providers", ["smb"].as_slice())
+            .notifyee_library("scribe", library)
+            .var("SCRIBE", scribe);
+        World { env, samba: Samba::start() }
+    }
+
+    fn run(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.env.command(mpr());
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It may have ended without reading: then there is nobody to write to.
+        _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    /// Runs a command that must succeed; what it says.
+    #[track_caller]
+    fn ok(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.run(arguments, input);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "mpr {arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn drive(&self) -> PathBuf {
+        self.env.runtime_dir().join("drives/z")
+    }
+
+    /// What the notification library was told since the last time.
+    fn told(&self) -> String {
+        let log = self.env.root().join("scribe.log");
+        let told = fs::read_to_string(&log).unwrap_or_default();
+        _ = fs::remove_file(log);
+        told
+    }
+
+    /// The session ends: its helpers are ended, and its run-time directory is gone.
+    fn log_out(&self) {
+        let connections = mpr_helper::connections::Connections::of(&self.env.runtime_dir());
+        for connection in connections.all().unwrap() {
+            connections.end_by_force(&connection).unwrap();
+        }
+        fs::remove_dir_all(self.env.runtime_dir()).unwrap();
+    }
+}
+
+#[test]
+fn what_was_connected_comes_back_after_logging_in_again_and_no_listener_hears_of_it() {
+    let world = World::new();
+    let share = world.samba.unc("guest");
+    let asked = ["connect", &share, "Z:", "--persist", "--user", "guest", "--password-stdin"];
+    world.ok(&asked, "\n");
+    fs::write(world.drive().join("letter.txt"), "dear").unwrap();
+    assert!(world.ok(&["list"], "").contains(&share));
+    assert_eq!(world.told(), "aA");
+
+    world.log_out();
+    assert!(!world.ok(&["list"], "").contains("Z:"), "nothing is connected in a new session");
+    assert!(world.ok(&["list", "--remembered"], "").contains(&share));
+
+    world.ok(&["restore"], "");
+    assert_eq!(fs::read_to_string(world.drive().join("letter.txt")).unwrap(), "dear");
+    assert!(world.ok(&["list"], "").contains(&share));
+    assert_eq!(world.told(), "", "a restore is not announced");
+
+    world.ok(&["disconnect", "Z:", "--forget"], "");
+    assert_eq!(world.told(), "cC");
+    assert!(!world.env.connections().contains("Z:"));
+}
+
+#[test]
+fn a_busy_drive_is_disconnected_only_by_force() {
+    let world = World::new();
+    let share = world.samba.unc("rw");
+    let user = world.samba.user().to_owned();
+    let password = format!("{}\n", Samba::PASSWORD);
+    world.ok(&["connect", &share, "Z:", "--user", &user, "--password-stdin"], &password);
+    let open = fs::File::create(world.drive().join("open.txt")).unwrap();
+
+    let refused = world.run(&["disconnect", "Z:"], "");
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(errors.contains("WN_OPEN_FILES (2401)"), "{errors}");
+    assert!(world.ok(&["list"], "").contains(&share), "the connection stays");
+
+    world.ok(&["disconnect", "Z:", "--force"], "");
+    assert!(!world.ok(&["list"], "").contains(&share));
+    drop(open);
+}
+
+#[test]
+fn each_refusal_of_a_server_has_its_own_status() {
+    let world = World::new();
+    let user = world.samba.user().to_owned();
+    let password = format!("{}\n", Samba::PASSWORD);
+    let nobody = format!(r"\\127.0.0.1@{}\rw", unused_port());
+    let cases = [
+        (world.samba.unc("rw"), "wrong\n", "(1326)"),
+        (world.samba.unc("no-such-share"), &*password, "(67)"),
+        (world.samba.unc("denied"), &*password, "(5)"),
+        (nobody, &*password, "(53)"),
+    ];
+    for (remote, password, status) in cases {
+        let refused = world.run(&["connect", &remote, "Z:", "--user", &user, "--password-stdin"], password);
+        let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{remote}");
+        assert!(errors.contains(status), "{remote}: {errors}");
+        assert!(!errors.contains(password.trim()), "no password is repeated: {errors}");
+        assert_eq!(world.told(), "aA", "a provider's refusal is announced");
+    }
+}
+
+/// A port of this machine that nobody listens on.
+fn unused_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
