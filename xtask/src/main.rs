@@ -2,6 +2,7 @@
 
 mod demo;
 mod fuzz;
+mod install;
 mod sanitize;
 mod setup;
 mod shell;
@@ -14,6 +15,7 @@ cargo xtask test [CARGO-TEST-ARGUMENT...]   install what the tests need, then ru
 cargo xtask setup                           only install what the tests need (as root; else say what is missing)
 cargo xtask fuzz [SECONDS] [TARGET...]      run the fuzz targets, 60 seconds each unless said otherwise
 cargo xtask sanitize                        run the tests of the C boundary under AddressSanitizer
+cargo xtask install [--destdir DIRECTORY]   build, and put everything where programs look for it (as root)
 cargo demo                                  connect, watch, list, use and cancel, with nothing set up
 ";
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         "setup" => setup::packages().map(|()| true),
         "fuzz" => fuzz::run(&rest),
         "sanitize" => sanitize::run().map(|summary| summary.is_good()),
+        "install" => install::install(&rest),
         "demo" => demo::run(),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
