@@ -32,8 +32,15 @@ const COLON: u16 = b':' as u16;
 impl LocalDevice {
     /// Reads a device name, given in UTF-16 without terminator. `None` if it is not the name of a device
     /// that can be redirected.
+    #[inline]
     #[must_use]
     pub fn parse(name: &[u16]) -> Option<Self> {
+        // Most names that are no device are remote ones.
+        if name.first() == Some(&u16::from(b'\\')) { None } else { Self::parse_device(name) }
+    }
+
+    #[inline(never)]
+    fn parse_device(name: &[u16]) -> Option<Self> {
         Self::drive(name).or_else(|| Self::printer(name)).or_else(|| Self::directory(name))
     }
 

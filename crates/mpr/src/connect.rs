@@ -182,6 +182,7 @@ impl Router {
     #[inline]
     fn connect<'a>(&self, request: &AddRequest<'a>, form: Form) -> Result<Added<'a>, UseError> {
         let mut connect = self.judge(request, form)?;
+        connect.check_device()?;
         let status = self.notifyees().announce(&mut connect, self.retry_limit());
         status.ok()?;
         let Connect { local, redirected, remote, .. } = connect;
@@ -192,14 +193,17 @@ impl Router {
     /// Makes a connection that is being restored: nobody is told, and nothing is remembered anew.
     pub(crate) fn connect_unannounced(&self, request: &AddRequest<'_>) -> Result<(), Status> {
         match self.judge(request, Form::Add) {
-            Ok(mut connect) => connect.attempt().ok(),
+            Ok(mut connect) => {
+                connect.check_device()?;
+                connect.attempt().ok()
+            }
             Err(UseError::Failed(status)) => Err(status),
             Err(UseError::AccessNameTooLong { .. }) => Err(Status::MORE_DATA),
         }
     }
 
-    /// Everything the router can see for itself, in the order of DECISION W14. Nobody is called back for a
-    /// request that is refused here.
+    /// What the router can see for itself, in the order of DECISION W14 up to test 12; the rest is
+    /// [`Connect::check_device`]. Nobody is called back for a request that is refused by either.
     #[inline(always)]
     fn judge<'r, 'a>(&'r self, request: &'r AddRequest<'a>, form: Form) -> Result<Connect<'r, 'a>, UseError> {
         let access = match form {
@@ -258,7 +262,7 @@ impl Router {
                 return Err(UseError::AccessNameTooLong { needed });
             }
         }
-        let mut connect = Connect {
+        Ok(Connect {
             router: self,
             request,
             selection,
@@ -270,9 +274,7 @@ impl Router {
             automatic,
             redirected: None,
             provider: None,
-        };
-        connect.check_device()?;
-        Ok(connect)
+        })
     }
 
     /// Whether some provider has the device.
@@ -330,7 +332,16 @@ struct Connect<'r, 'a> {
 
 impl<'r> Connect<'r, '_> {
     /// Tests 13 to 15: is the device free, can it be remembered, is it remembered for something else?
-    fn check_device(&mut self) -> Result<(), Status> {
+    #[inline]
+    fn check_device(&self) -> Result<(), Status> {
+        // Nothing to look at, which is all a connect without device comes to.
+        if self.device.is_none() && !self.is_to_be_remembered() {
+            return Ok(());
+        }
+        self.check_this_device()
+    }
+
+    fn check_this_device(&self) -> Result<(), Status> {
         if let Some(device) = &self.device {
             if self.router.is_redirected(&wide(&device.to_string())) {
                 return Err(Status::ALREADY_CONNECTED);
@@ -346,6 +357,7 @@ impl<'r> Connect<'r, '_> {
         }
     }
 
+    #[inline]
     fn is_to_be_remembered(&self) -> bool {
         self.request.flags & (CONNECT_UPDATE_PROFILE | CONNECT_TEMPORARY) == CONNECT_UPDATE_PROFILE
     }
@@ -373,6 +385,7 @@ impl<'r> Connect<'r, '_> {
     }
 
     /// One run through the providers with this device, or none.
+    #[inline]
     fn route(&self, local: Option<&WideStr>) -> Result<(&'r Provider, Option<WideString>), Status> {
         let (user, password, auth) = match self.request.credentials {
             Credentials::Password { user, password } => (user.or(self.url_user.as_deref()), password, None),
@@ -410,6 +423,13 @@ impl<'r> Connect<'r, '_> {
     /// The class of a device that is chosen.
     fn class_to_choose(&self) -> DeviceClass {
         if self.kind == RESOURCETYPE_PRINT { DeviceClass::Print } else { DeviceClass::Disk }
+    }
+
+    /// One run through the providers for each free device, until one is not taken after all.
+    #[cold]
+    fn choose_and_route(&self) -> Result<(&'r Provider, Option<WideString>), Status> {
+        let (device, (provider, _)) = self.first_free(|device| self.route(Some(device)))?;
+        Ok((provider, Some(device)))
     }
 
     /// Tries one free device after another until one is not taken after all (DECISION W15).
@@ -509,13 +529,9 @@ impl Announced for Connect<'_, '_> {
         library.add_connect_notify(info, &notice)
     }
 
+    #[inline]
     fn attempt(&mut self) -> Status {
-        let tried = if self.automatic {
-            self.first_free(|device| self.route(Some(device)))
-                .map(|(device, (provider, _))| (provider, Some(device)))
-        } else {
-            self.route(self.local)
-        };
+        let tried = if self.automatic { self.choose_and_route() } else { self.route(self.local) };
         match tried {
             Ok((provider, redirected)) => {
                 self.provider = Some(provider);
@@ -526,6 +542,7 @@ impl Announced for Connect<'_, '_> {
         }
     }
 
+    #[inline]
     fn save(&mut self) -> Status {
         if self.request.flags & (CONNECT_UPDATE_PROFILE | CONNECT_UPDATE_RECENT) == 0 {
             return Status::SUCCESS;

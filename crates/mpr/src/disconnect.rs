@@ -115,32 +115,29 @@ impl<'r> Cancel<'r, '_> {
         let can = |capabilities: &Capabilities| {
             capabilities.connection & (WNNC_CON_CANCELCONNECTION | WNNC_CON_CANCELCONNECTION2) != 0
         };
-        let ask = |provider: &'r Provider| provider.network().cancel_connection(&asked).map(|()| provider);
+        let ask = |provider: &'r Provider| provider.network().cancel_connection(&asked);
+        let everybody = Selection::All(providers);
         if self.device.is_some() {
-            return Selection::All(providers).route(Purpose::Connection, can, ask);
+            everybody.route(Purpose::Connection, can, |provider| ask(provider).map(|()| provider))
+        } else {
+            everybody.route_to_all(Purpose::Connection, can, ask)
         }
-        let mut first = None;
-        let everybody = Selection::All(providers).route(Purpose::Connection, can, |provider| {
-            match ask(provider) {
-                Ok(provider) => {
-                    first.get_or_insert(provider);
-                    // Others may have a deviceless connection to the same name.
-                    Err(Status::NOT_CONNECTED)
-                }
-                Err(status) => Err(status),
-            }
-        });
-        first.map_or(everybody, Ok)
     }
 
+    #[inline]
     fn forget(&self) -> Result<(), Status> {
-        match &self.device {
-            Some(device) if self.flags != 0 => {
-                self.router.store()?.forget(device)?;
-                Ok(())
-            }
-            _ => Ok(()),
+        if self.flags == 0 {
+            return Ok(());
         }
+        match &self.device {
+            Some(device) => self.forget_device(device),
+            None => Ok(()),
+        }
+    }
+
+    fn forget_device(&self, device: &LocalDevice) -> Result<(), Status> {
+        self.router.store()?.forget(device)?;
+        Ok(())
     }
 }
 
@@ -156,6 +153,7 @@ impl Announced for Cancel<'_, '_> {
         library.cancel_connect_notify(info, &notice)
     }
 
+    #[inline]
     fn attempt(&mut self) -> Status {
         match self.route() {
             Ok(provider) => {
@@ -178,6 +176,7 @@ impl Announced for Cancel<'_, '_> {
         }
     }
 
+    #[inline]
     fn save(&mut self) -> Status {
         if self.forgotten { Status::SUCCESS } else { self.forget().into() }
     }

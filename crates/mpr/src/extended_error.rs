@@ -4,6 +4,7 @@
 //! until the next is written.
 
 use mpr_plugin::{Status, WideStr, WideString, borrow_wide, last_error};
+use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 
 /// A provider's own code with a text and a name.
@@ -47,14 +48,15 @@ pub fn clear() {
 pub(crate) struct Witness {
     before: Record,
     written: u64,
-    answers: Vec<(Status, Record)>,
+    /// On the stack for as many as usually refuse.
+    answers: SmallVec<[(Status, Record); 8]>,
 }
 
 type Record = Option<Box<ExtendedError>>;
 
 impl Witness {
     pub(crate) fn new() -> Self {
-        Witness { before: take_copy(), written: WRITTEN.get(), answers: Vec::new() }
+        Witness { before: take_copy(), written: WRITTEN.get(), answers: SmallVec::new() }
     }
 
     /// A provider has answered `status`, and may have recorded something.

@@ -124,32 +124,75 @@ impl<'a> Selection<'a> {
         can: impl Fn(&Capabilities) -> bool,
         mut ask: impl FnMut(&'a Provider) -> Result<T, Status>,
     ) -> Result<T, Status> {
-        let mut routing = Routing::new(purpose);
-        // Where there is only one to ask, its record is the record.
-        let mut witness = match self {
-            Selection::All(providers) if providers.table.len() > 1 => Some(Witness::new()),
-            _ => None,
-        };
+        let mut refusals = Refusals::none(purpose, self);
         for provider in self.iter().filter(|provider| can(&provider.capabilities)) {
             match ask(provider) {
                 Ok(answer) => return Ok(answer),
                 // The provider owns the name, and the buffer is short.
                 Err(Status::MORE_DATA) => return Err(Status::MORE_DATA),
                 Err(status) if matches!(self, Selection::Named(_)) => return Err(status),
-                Err(status) => {
-                    routing.record(status);
-                    if let Some(witness) = &mut witness {
-                        witness.saw(status);
-                    }
-                }
+                Err(status) => refusals.record(status),
             }
         }
+        Err(refusals.conclude())
+    }
+
+    /// Asks every selected provider that `can` answer, also when one has done so, and returns the first that did.
+    #[inline]
+    pub(crate) fn route_to_all(
+        self,
+        purpose: Purpose,
+        can: impl Fn(&Capabilities) -> bool,
+        mut ask: impl FnMut(&'a Provider) -> Result<(), Status>,
+    ) -> Result<&'a Provider, Status> {
+        let mut refusals = Refusals::none(purpose, self);
+        let mut first = None;
+        for provider in self.iter().filter(|provider| can(&provider.capabilities)) {
+            match ask(provider) {
+                Ok(()) => _ = first.get_or_insert(provider),
+                Err(status) => refusals.record(status),
+            }
+        }
+        first.ok_or_else(|| refusals.conclude())
+    }
+}
+
+/// What those answered who did not accept.
+struct Refusals {
+    purpose: Purpose,
+    /// `None` as long as nobody refused.
+    routing: Option<Routing>,
+    /// Each provider may record an error; the result's own belongs to it (DECISION W9). Where there is only one
+    /// to ask, its record is the record.
+    witness: Option<Witness>,
+}
+
+impl Refusals {
+    #[inline]
+    fn none(purpose: Purpose, selection: Selection<'_>) -> Self {
+        let witness = match selection {
+            Selection::All(providers) if providers.table.len() > 1 => Some(Witness::new()),
+            _ => None,
+        };
+        Refusals { purpose, routing: None, witness }
+    }
+
+    #[cold]
+    fn record(&mut self, status: Status) {
+        self.routing.get_or_insert_with(|| Routing::new(self.purpose)).record(status);
+        if let Some(witness) = &mut self.witness {
+            witness.saw(status);
+        }
+    }
+
+    #[cold]
+    fn conclude(&mut self) -> Status {
+        let routing = self.routing.take().unwrap_or_else(|| Routing::new(self.purpose));
         let result = routing.conclude();
-        // Each provider may have recorded an error; the result's own belongs to it (DECISION W9).
-        if let Some(witness) = witness {
+        if let Some(witness) = self.witness.take() {
             witness.settle(result);
         }
-        Err(result)
+        result
     }
 }
 

@@ -5,34 +5,20 @@ use mpr_testkit::TestEnv;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 /// The root of the workspace.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two levels below the root").to_owned()
 }
 
-/// The directory with `libmpr.so`, built if need be: cargo builds a `cdylib` for nobody's test.
+/// The directory with `libmpr.so` and its links, built if need be.
 pub fn build_dir() -> &'static Path {
-    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
-    DIRECTORY.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test knows where it is");
-        let profile = test.ancestors().nth(2).expect("tests are in <profile>/deps").to_owned();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root()).args(["build", "--quiet", "--package", "libmpr"]);
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        cargo.arg("--target-dir").arg(profile.parent().expect("the profile is in the target directory"));
-        let built = cargo.output().expect("cargo runs the tests, so it is there");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        profile
-    })
+    mpr_testkit::libmpr().parent().expect("a file is in a directory")
 }
 
 /// `libmpr.so`.
-pub fn library() -> PathBuf {
-    build_dir().join("libmpr.so")
+pub fn library() -> &'static Path {
+    mpr_testkit::libmpr()
 }
 
 /// Runs a compiler, and fails with its words or with the name of the package that has it.

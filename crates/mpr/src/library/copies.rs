@@ -39,15 +39,15 @@ impl Copies {
         if self.length > INLINE_UNITS && self.length > self.heap.len() {
             self.heap = vec![MaybeUninit::uninit(); self.length];
         }
-        let mut room = self.room();
+        let mut room = self.room().as_mut_ptr().cast::<u16>();
         texts.map(|text| match text {
             Some(text) => {
-                let units = text.as_slice_with_nul();
-                let (place, rest) = std::mem::take(&mut room).split_at_mut(units.len());
-                room = rest;
-                let place = place.as_mut_ptr().cast::<u16>();
-                // SAFETY: as many units are there, and nobody else knows of them yet.
-                unsafe { std::ptr::copy_nonoverlapping(units.as_ptr(), place, units.len()) };
+                let (place, units) = (room, text.as_slice_with_nul());
+                // SAFETY: there is room for all texts, and so much of it was given to those before this one.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(units.as_ptr(), place, units.len());
+                    room = room.add(units.len());
+                }
                 place
             }
             None => null_mut(),
