@@ -17,7 +17,7 @@ use tempfile::TempDir;
 pub const PROVIDER: &str = "Test Network";
 
 /// A network whose servers do what their names say: `\\status-86\x` refuses with 86, `\\many-10` holds ten
-/// shares, every other one takes what it is given.
+/// shares, `\\asks` wants a password, every other one takes what it is given.
 #[derive(Default)]
 pub struct TestNetwork {
     devices: Mutex<BTreeMap<String, WideString>>,
@@ -69,6 +69,11 @@ impl NetworkProvider for TestNetwork {
 
     fn add_connection(&self, add: &AddConnection<'_>) -> Result<(), Status> {
         refusal(add.remote)?;
+        if add.remote.to_string_lossy().starts_with(r"\\asks")
+            && add.password.is_none_or(|password| password.to_string_lossy() != "right")
+        {
+            return Err(Status::BAD_PASSWORD);
+        }
         match add.local {
             Some(local) => _ = self.devices.lock().unwrap().insert(key(local), add.remote.to_ucstring()),
             None => self.deviceless.lock().unwrap().push(key(add.remote)),
