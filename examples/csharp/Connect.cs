@@ -1,7 +1,7 @@
 // Connect a network resource, ask about it, and disconnect it. Written for Windows, runs unchanged on Linux.
 //
 //   mcs -out:connect.exe examples/csharp/Connect.cs
-//   LD_LIBRARY_PATH=target/release mono connect.exe '\\nas\photos' Z: [USER]
+//   LD_LIBRARY_PATH=$PWD/target/release mono connect.exe '\\nas\photos' Z: [USER]
 //
 // A password, if one is needed, is read from standard input.
 using System;
@@ -65,11 +65,13 @@ static class Connect
 
     static int Fail(string what, int status)
     {
+        // Before anything else is called: the runtime itself may replace it.
+        int last = Marshal.GetLastWin32Error();
         int code;
         var text = new StringBuilder(1024);
         var name = new StringBuilder(1024);
         WNetGetLastError(out code, text, text.Capacity, name, name.Capacity);
-        Console.Error.WriteLine(what + ": error " + status + ", last error " + Marshal.GetLastWin32Error() + ", " + text);
+        Console.Error.WriteLine(what + ": error " + status + ", last error " + last + ", " + text);
         return 1;
     }
 }

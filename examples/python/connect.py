@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Connect a network resource, ask about it, and disconnect it, through libmpr.so.
 
-    LD_LIBRARY_PATH=target/release python3 examples/python/connect.py '\\\\nas\\photos' Z: [USER]
+    LD_LIBRARY_PATH=$PWD/target/release python3 examples/python/connect.py '\\\\nas\\photos' Z: [USER]
 
 A password, if one is needed, is read from standard input. Strings go in as UTF-16: Python's own wide
 strings are UTF-32, so they are encoded by hand.
