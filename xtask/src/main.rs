@@ -1,6 +1,8 @@
 //! Chores of the people who work on mpr. `cargo xtask help` lists them.
 
 mod demo;
+#[cfg(test)]
+mod documents;
 mod fuzz;
 mod install;
 mod sanitize;

@@ -205,3 +205,18 @@ fn a_name_that_leads_elsewhere_is_refused() {
     it.mpr(&["notifyee", "add", "../evil", "/x.so", "--user"]).code(2);
     it.mpr(&["notifyee", "remove", "nobody", "--user"]).code(1);
 }
+
+#[test]
+fn a_guard_that_cannot_be_loaded_refuses_what_it_would_be_asked_about_if_it_is_to() {
+    let it = Environment::new();
+    it.write("user/notifyees.d/guard.toml", "path = \"/nowhere/guard.so\"\n");
+    it.mpr(&["connect", "//local/photos", "Z:"]).code(0);
+    it.write(
+        "user/notifyees.d/guard.toml",
+        "path = \"/nowhere/guard.so\"\non-failure = \"deny\"\nevents = [\"add\"]\n",
+    );
+    let outcome = it.mpr(&["connect", "//local/photos", "Y:"]).code(1);
+    assert!(outcome.err.starts_with("WN_ACCESS_DENIED (5): "), "{}", outcome.err);
+    assert!(outcome.err.contains("\nguard says: "), "{}", outcome.err);
+    it.mpr(&["disconnect", "Z:"]).code(0);
+}
