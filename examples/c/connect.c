@@ -3,9 +3,9 @@
  * Written for Windows: it uses nothing but the WNet functions and the C library. Here:
  *
  *   gcc -fshort-wchar -Iinclude/mpr -o connect examples/c/connect.c -Ltarget/release -lmpr
- *   LD_LIBRARY_PATH=target/release ./connect '\\nas\photos' Z:
+ *   LD_LIBRARY_PATH=$PWD/target/release ./connect '\\nas\photos' Z: [USER]
  *
- * and with wide strings inside:
+ * A user's password is read from standard input. With wide strings inside:
  *
  *   gcc -DUNICODE -fshort-wchar -Iinclude/mpr -o connect examples/c/connect.c -Ltarget/release -lmpr
  */
@@ -149,12 +149,20 @@ static DWORD show_connections(void)
 int main(int count, char **arguments)
 {
     NETRESOURCE resource;
-    LPTSTR remote, local;
+    LPTSTR remote, local, user = NULL, password = NULL;
+    char line[512];
     DWORD status;
 
-    if (count != 3) {
-        fprintf(stderr, "usage: connect \\\\server\\share Z:\n");
+    if (count != 3 && count != 4) {
+        fprintf(stderr, "usage: connect \\\\server\\share Z: [USER]\n");
         return 2;
+    }
+    if (count == 4) {
+        if (fgets(line, sizeof line, stdin) == NULL)
+            return 2;
+        line[strcspn(line, "\r\n")] = '\0';
+        user = from_utf8(arguments[3]);
+        password = from_utf8(line);
     }
     remote = from_utf8(arguments[1]);
     local = from_utf8(arguments[2]);
@@ -163,7 +171,7 @@ int main(int count, char **arguments)
     resource.dwType = RESOURCETYPE_DISK;
     resource.lpRemoteName = remote;
     resource.lpLocalName = local;
-    status = WNetAddConnection2(&resource, NULL, NULL, CONNECT_TEMPORARY);
+    status = WNetAddConnection2(&resource, password, user, CONNECT_TEMPORARY);
     if (status != NO_ERROR) {
         failed("WNetAddConnection2", status);
     } else {
@@ -173,6 +181,8 @@ int main(int count, char **arguments)
         if (WNetCancelConnection2(local, 0, FALSE) != NO_ERROR)
             status = failed("WNetCancelConnection2", GetLastError());
     }
+    free(password);
+    free(user);
     free(local);
     free(remote);
     return status == NO_ERROR ? 0 : 1;

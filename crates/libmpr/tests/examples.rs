@@ -173,3 +173,19 @@ fn link_refuses_a_connection_whose_link_does_not_come_up() {
     assert_eq!(script_calls(env.root()), "up down ");
     assert!(!calls(&env).iter().any(|call| call.starts_with("provider")), "nobody was asked to connect");
 }
+
+#[test]
+fn the_provider_connects_lists_and_disconnects() {
+    let env = TestEnv::new().without_builtin_providers().var("LD_LIBRARY_PATH", build_dir());
+    build(&env, "memory_provider.c");
+    build(&env, "connect.c");
+    let library = env.root().join("memory.so");
+    let env = env.provider_library("memory", "Memory Network", library);
+    for program in ["connect-narrow", "connect-wide"] {
+        let said = connect(&env, program, r"\\Memory\any thing");
+        let expected = "Z: is \\\\Memory\\any thing\n  Z: \\\\Memory\\any thing (Memory Network)\n";
+        assert_eq!(said, (true, expected.into()), "{program}");
+        let said = connect(&env, program, r"\\elsewhere\x");
+        assert_eq!(said, (false, "WNetAddConnection2 failed: 67\n".into()), "{program}");
+    }
+}
