@@ -52,7 +52,10 @@ fn links(page: &str) -> Vec<&str> {
 #[test]
 fn every_link_leads_to_a_file_that_is_there() {
     let pages = pages(&root());
-    assert!(pages.iter().any(|page| page.ends_with("README.md")), "the pages are looked for in the wrong place");
+    assert!(
+        pages.iter().any(|page| page.ends_with("README.md")),
+        "the pages are looked for in the wrong place"
+    );
     let mut dead = Vec::new();
     for page in &pages {
         let text = fs::read_to_string(page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
@@ -89,11 +92,13 @@ fn the_examples_in_c_compile_without_a_warning() {
 #[test]
 fn every_test_that_keeps_a_threat_out_is_there() {
     let threats = fs::read_to_string(root().join("docs/threats.md")).expect("the page is in the repository");
-    let sources: String = sources(&root().join("crates")).iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let sources: String =
+        sources(&root().join("crates")).iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
     // Names of tests and fuzz targets; other names on the page have a dot, a dash or a capital in them.
-    let named = threats.split('`').skip(1).step_by(2).filter(|name| {
-        name.contains('_') && name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'))
-    });
+    let named =
+        threats.split('`').skip(1).step_by(2).filter(|name| {
+            name.contains('_') && name.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'))
+        });
     let missing: Vec<&str> = named
         .filter(|name| {
             !sources.contains(&format!("fn {name}("))
