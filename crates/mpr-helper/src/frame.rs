@@ -4,7 +4,7 @@
 //! kind, and a body. A body is JSON or a secret; a secret is raw bytes and never part of JSON, so that it is
 //! never copied by a parser and is wiped where it was received.
 //!
-//! [`header`], [`parse_header`] and [`decode`] are pure; [`read`] and [`write`] move frames.
+//! [`header`], [`parse_header`] and [`decode`] are pure; [`read`] and [`write()`] move frames.
 
 use std::fmt;
 use std::io::{self, Read, Write};
