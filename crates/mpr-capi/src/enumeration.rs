@@ -56,24 +56,26 @@ pub(crate) fn form_of(handle: HANDLE) -> Option<Encoded> {
 /// An enumeration taken out of the table for one call. If it is not put back, a panic having ended the call,
 /// its handle is closed.
 struct Taken {
-    handle: usize,
+    /// `None` once it is back in the table, where another call may have it already.
+    handle: Option<usize>,
     open: Option<Open>,
 }
 
 impl Taken {
     fn take(handle: HANDLE) -> Result<Self, Status> {
         let handle = handle.addr();
-        match table().slots.get_mut(&handle) {
-            Some(slot) => match slot.open.take() {
-                Some(open) => Ok(Taken { handle, open: Some(open) }),
-                None => Err(Status::FUNCTION_BUSY),
-            },
+        let found = table().slots.get_mut(&handle).map(|slot| slot.open.take());
+        match found {
+            Some(Some(open)) => Ok(Taken { handle: Some(handle), open: Some(open) }),
+            Some(None) => Err(Status::FUNCTION_BUSY),
+            // Not under the lock: it may load the providers, and they may call us.
             None => Err(no_such_handle()),
         }
     }
 
     fn put_back(mut self) {
-        if let Some(slot) = table().slots.get_mut(&self.handle) {
+        let mut table = table();
+        if let Some(slot) = self.handle.take().and_then(|handle| table.slots.get_mut(&handle)) {
             slot.open = self.open.take();
         }
     }
@@ -88,9 +90,8 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let mut table = table();
-        if table.slots.get(&self.handle).is_some_and(|slot| slot.open.is_none()) {
-            table.slots.remove(&self.handle);
+        if let Some(handle) = self.handle.take() {
+            table().slots.remove(&handle);
         }
     }
 }
