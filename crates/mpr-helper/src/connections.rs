@@ -6,7 +6,7 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -178,27 +178,37 @@ pub fn unmount(mount_point: &Path, how: Unmount) -> io::Result<()> {
 
 fn unmount_with_fusermount(mount_point: &Path, how: Unmount) -> io::Result<()> {
     let mut command = Command::new("fusermount3");
-    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
-    command.arg("-u").arg("-q");
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C").arg("-u");
     if how == Unmount::Detach {
         command.arg("-z");
     }
-    let spawned = command
-        .arg("--")
-        .arg(mount_point)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match spawned {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io::Error::new(
+    command.arg("--").arg(mount_point).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(
             io::ErrorKind::NotFound,
             "fusermount3 is needed to unmount without being root; install the package fuse3",
-        )),
+        ),
+        _ => error,
+    })?;
+    let mut complaint = String::new();
+    if let Some(stderr) = child.stderr.take() {
+        // What it says is only for the message below.
+        let _ = stderr.take(1000).read_to_string(&mut complaint);
+    }
+    match child.wait() {
         // Whoever started us ignores its children, so the exit status is lost; the mount table is the truth.
         Err(error) if error.raw_os_error() != Some(libc::ECHILD) => Err(error),
         _ if Table::now()?.at(mount_point).is_none_or(|mount| mount.fs_type != mounts::FS_TYPE) => Ok(()),
-        _ => Err(io::ErrorKind::ResourceBusy.into()),
+        _ => Err(refusal(&complaint)),
+    }
+}
+
+/// What `fusermount3` means by its words.
+fn refusal(complaint: &str) -> io::Error {
+    match complaint.trim() {
+        "" => io::ErrorKind::ResourceBusy.into(),
+        words if words.ends_with("Device or resource busy") => io::ErrorKind::ResourceBusy.into(),
+        words => io::Error::other(words.replace('\n', "; ")),
     }
 }
 
@@ -268,6 +278,15 @@ mod tests {
             Some(libc::SIGKILL)
         );
         kill(right).unwrap();
+    }
+
+    #[test]
+    fn only_what_is_in_use_is_said_to_be_in_use() {
+        let busy = refusal("fusermount3: failed to unmount /run/z: Device or resource busy\n");
+        assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
+        let other = refusal("fusermount3: failed to open /etc/mtab: No such file or directory\n");
+        assert_ne!(other.kind(), io::ErrorKind::ResourceBusy);
+        assert_eq!(other.to_string(), "fusermount3: failed to open /etc/mtab: No such file or directory");
     }
 
     #[test]
