@@ -199,16 +199,19 @@ impl Operation {
         }
     }
 
+    #[inline]
     fn live_from(&self, first: usize) -> Option<usize> {
         (first..self.seats.len()).find(|&seat| self.seats[seat].context != 0)
     }
 
+    #[inline]
     fn after(&mut self, seat: usize, when: When, status: Status) -> Step<'_> {
         let context = self.seats[seat].context;
         Step::Notify(Notice { operation: self, seat, when, status, context })
     }
 
     /// Takes the answer of `seat` in the pass that is under way.
+    #[inline]
     fn answered(&mut self, seat: usize, answer: Status, context: usize) {
         match self.phase {
             Phase::Before { .. } if matches!(answer, Status::SUCCESS | Status::RETRY) => {

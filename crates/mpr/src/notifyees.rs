@@ -5,32 +5,33 @@ use mpr_core::notify::{Operation, Step, When};
 use mpr_plugin::abi::{NOTIFY_POST, NOTIFY_PRE, NOTIFYINFO};
 use mpr_plugin::{Event, Notifyee, Status};
 use smallvec::SmallVec;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A notification library in the table.
 pub struct Registration {
     /// Name of its registration.
     pub label: String,
     library: Box<dyn Notifyee>,
+    /// What tells it from every other one in the process.
+    number: usize,
+    /// Its bit in [`EXECUTING`]; zero if it has none.
+    bit: u64,
 }
 
 impl Registration {
     /// Registers `library` under `label`.
     #[must_use]
     pub fn new(label: impl Into<String>, library: Box<dyn Notifyee>) -> Self {
-        Registration { label: label.into(), library }
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Registration { label: label.into(), library, number, bit: bit(number) }
     }
 
     /// The library itself.
     #[must_use]
     pub fn library(&self) -> &dyn Notifyee {
         &*self.library
-    }
-
-    /// What tells this registration from every other one in the process.
-    fn id(&self) -> usize {
-        std::ptr::from_ref(self).addr()
     }
 }
 
@@ -52,24 +53,69 @@ pub(crate) struct Notifyees {
 }
 
 thread_local! {
-    /// Libraries that are executing a callback on this thread's stack (DECISION 29).
-    static EXECUTING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    /// Libraries that are executing a callback on this thread's stack, a bit each (DECISION 29).
+    static EXECUTING: Cell<u64> = const { Cell::new(0) };
+    /// The same for those whose number has no bit.
+    static EXECUTING_BEYOND: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Marks a library as executing for as long as it lives.
-struct Executing;
+/// Number of the next library; no two in the process have the same.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-impl Executing {
-    fn enter(id: usize) -> Self {
-        EXECUTING.with_borrow_mut(|executing| executing.push(id));
-        Executing
+/// The bit of a library in [`EXECUTING`]; none for those beyond the first 64.
+fn bit(number: usize) -> u64 {
+    u32::try_from(number).ok().and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0)
+}
+
+/// Calls a library, which counts as executing until it returns.
+#[inline]
+fn while_executing<T>(library: &Registration, call: impl FnOnce() -> T) -> T {
+    struct Leave<'a>(&'a Cell<u64>, u64);
+
+    impl Drop for Leave<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.1);
+        }
+    }
+
+    if library.bit == 0 {
+        return while_executing_beyond(library.number, call);
+    }
+    EXECUTING.with(|executing| {
+        let leave = Leave(executing, executing.get());
+        executing.set(leave.1 | library.bit);
+        call()
+    })
+}
+
+#[cold]
+fn while_executing_beyond<T>(number: usize, call: impl FnOnce() -> T) -> T {
+    struct Leave;
+
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            EXECUTING_BEYOND.with_borrow_mut(|executing| _ = executing.pop());
+        }
+    }
+
+    EXECUTING_BEYOND.with_borrow_mut(|executing| executing.push(number));
+    let _leave = Leave;
+    call()
+}
+
+fn is_executing(library: &Registration) -> bool {
+    match library.bit {
+        0 => EXECUTING_BEYOND.with_borrow(|executing| executing.contains(&library.number)),
+        bit => EXECUTING.get() & bit != 0,
     }
 }
 
-impl Drop for Executing {
-    fn drop(&mut self) {
-        EXECUTING.with_borrow_mut(|executing| _ = executing.pop());
-    }
+/// Whether any library is executing on this thread: whether an operation is a nested one.
+#[inline]
+fn any_executing(table: &[Registration]) -> bool {
+    EXECUTING.get() != 0
+        || table.last().is_some_and(|last| last.bit == 0)
+            && EXECUTING_BEYOND.with_borrow(|executing| !executing.is_empty())
 }
 
 /// An operation as its notifications describe it.
@@ -112,13 +158,11 @@ impl Notifyees {
         if wanting.is_empty() {
             return self.unannounced(operation);
         }
-        let nested = EXECUTING.with_borrow(|executing| !executing.is_empty());
-        if !nested {
+        if !any_executing(&self.table) {
             return self.drive(wanting, operation, retry_limit);
         }
-        let others: SmallVec<[usize; 8]> = EXECUTING.with_borrow(|executing| {
-            wanting.iter().copied().filter(|&at| !executing.contains(&self.table[at].id())).collect()
-        });
+        let idle = |&at: &usize| !is_executing(&self.table[at]);
+        let others: SmallVec<[usize; 8]> = wanting.iter().copied().filter(idle).collect();
         self.drive(&others, operation, retry_limit)
     }
 
@@ -142,9 +186,9 @@ impl Notifyees {
                         // Opaque to the rules, a pointer to its owner: it must come back as one.
                         lpContext: std::ptr::with_exposed_provenance_mut(notice.context),
                     };
-                    let executing = Executing::enter(registration.id());
-                    let answer = operation.notify(registration.library(), notice.when, &mut info);
-                    drop(executing);
+                    let answer = while_executing(registration, || {
+                        operation.notify(registration.library(), notice.when, &mut info)
+                    });
                     notice.answered(answer, info.lpContext.expose_provenance());
                 }
                 Step::Attempt(attempt) => attempt.came_to(operation.attempt()),
