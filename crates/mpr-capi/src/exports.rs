@@ -392,6 +392,18 @@ pub mod functions {
         WNetRestoreConnection2W() = answer(legacy::unknown());
         /// As [`WNetRestoreConnection2W`].
         WNetRestoreConnection2() = answer(legacy::unknown());
+        /// Parameters not public: not supported (§16).
+        WNetGetConnection2A() = answer(legacy::unknown());
+        /// As [`WNetGetConnection2A`].
+        WNetGetConnection2W() = answer(legacy::unknown());
+        /// As [`WNetGetConnection2A`].
+        WNetGetConnection3A() = answer(legacy::unknown());
+        /// As [`WNetGetConnection2A`].
+        WNetGetConnection3W() = answer(legacy::unknown());
+        /// As [`WNetGetConnection2A`].
+        WNetGetConnection2() = answer(legacy::unknown());
+        /// As [`WNetGetConnection2A`].
+        WNetGetConnection3() = answer(legacy::unknown());
     }
 
     // Internal names of Windows' own mpr.dll, for importers of that one: not supported (DECISION W34). Nothing
@@ -415,14 +427,6 @@ pub mod functions {
         ShowReconnectDialogEnd() = answer(legacy::unknown());
         /// Not supported.
         ShowReconnectDialogUI() = answer(legacy::unknown());
-        /// Not supported.
-        WNetGetConnection2A() = answer(legacy::unknown());
-        /// Not supported.
-        WNetGetConnection2W() = answer(legacy::unknown());
-        /// Not supported.
-        WNetGetConnection3A() = answer(legacy::unknown());
-        /// Not supported.
-        WNetGetConnection3W() = answer(legacy::unknown());
     }
 
     /// The functions without a result (§13).

@@ -578,6 +578,8 @@ fn the_table_leaves_no_address_out() {
         "WNetFMXEditPerm",
         "WNetFMXGetPermCaps",
         "WNetFMXGetPermHelp",
+        "WNetGetConnection2",
+        "WNetGetConnection3",
         "WNetGetHomeDirectory",
         "WNetGetSearchDialog",
         "WNetLogonNotify",

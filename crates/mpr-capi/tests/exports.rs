@@ -14,10 +14,6 @@ const INTERNAL: &[&str] = &[
     "ShowReconnectDialog",
     "ShowReconnectDialogEnd",
     "ShowReconnectDialogUI",
-    "WNetGetConnection2A",
-    "WNetGetConnection2W",
-    "WNetGetConnection3A",
-    "WNetGetConnection3W",
 ];
 
 /// Names Windows 10 and 11 export, in the order of the reference.
@@ -54,6 +50,10 @@ const WINDOWS: &[&str] = &[
     "WNetEnumResourceW",
     "WNetFormatNetworkNameA",
     "WNetFormatNetworkNameW",
+    "WNetGetConnection2A",
+    "WNetGetConnection2W",
+    "WNetGetConnection3A",
+    "WNetGetConnection3W",
     "WNetGetConnectionA",
     "WNetGetConnectionW",
     "WNetGetDirectoryTypeA",

@@ -200,6 +200,8 @@ const UNDECLARED: &[&str] = &[
     "MultinetGetErrorText",
     "WNetConnectionDialog2",
     "WNetDisconnectDialog2",
+    "WNetGetConnection2",
+    "WNetGetConnection3",
     "WNetGetHomeDirectory",
     "WNetGetSearchDialog",
     "WNetRestoreAllConnections",
