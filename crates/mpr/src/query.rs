@@ -213,13 +213,9 @@ fn default_universal_name(place: &Place) -> UniversalName {
 /// The user this process runs as, from the system's user database.
 #[cfg(unix)]
 fn process_user() -> Option<WideString> {
-    use nix::unistd::{Uid, User};
-    let user = Uid::effective();
-    match User::from_uid(user) {
-        Ok(Some(known)) => Some(wide(&known.name)),
-        // A user without an entry still has a number, and some name is asked for.
-        _ => Some(wide(&user.to_string())),
-    }
+    use mpr_helper::dirs;
+    // A user without an entry still has a number, and some name is asked for.
+    Some(wide(&dirs::user_name().unwrap_or_else(|| dirs::effective_uid().to_string())))
 }
 
 #[cfg(not(unix))]
