@@ -121,3 +121,16 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     }
     found
 }
+
+#[test]
+fn every_dependency_has_its_row() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).expect("it is in the repository");
+    let (manifest, page) = (read("Cargo.toml"), read("docs/dependencies.md"));
+    let list = manifest.split_once("[workspace.dependencies]\n").expect("the workspace names them").1;
+    let list = list.split("\n[").next().unwrap_or_default();
+    let names = list.lines().filter_map(|line| Some(line.split_once(" = ")?.0));
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let in_rows = |name: &str| rows.iter().any(|row| row.contains(&format!("`{name}`")));
+    let missing: Vec<&str> = names.filter(|name| !name.starts_with("mpr") && !in_rows(name)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
