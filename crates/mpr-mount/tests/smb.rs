@@ -53,6 +53,7 @@ fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
 
 /// A request to mount, as a provider would make it.
 fn request(samba: &Samba, share: &str, runtime: &RuntimeDir) -> Mount {
+    let own = fs::metadata(runtime.path()).unwrap();
     Mount {
         server: server(samba),
         share: share.to_owned(),
@@ -70,8 +71,8 @@ fn request(samba: &Samba, share: &str, runtime: &RuntimeDir) -> Mount {
         own_mount_point: true,
         read_only: false,
         require_encryption: false,
-        uid: 0,
-        gid: 0,
+        uid: own.uid(),
+        gid: own.gid(),
     }
 }
 
