@@ -5,6 +5,7 @@ mod demo;
 mod documents;
 mod fuzz;
 mod install;
+mod mounts;
 mod sanitize;
 mod setup;
 mod shell;
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
         "sanitize" => sanitize::run().map(|summary| summary.is_good()),
         "install" => install::install(&rest),
         "demo" => demo::run(),
+        // Not for people: what `cargo test` runs test programs through where nothing can be mounted.
+        "run-unless-it-mounts" => mounts::run_unless_it_mounts(&rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(true)

@@ -14,7 +14,7 @@ pub(crate) fn run() -> Result<Summary> {
         return Ok(Summary::default());
     }
     let mut test = cargo();
-    test.args(["test", "--lib", "--tests", "--target", TARGET]);
+    test.args(["test", "--no-fail-fast", "--lib", "--tests", "--target", TARGET]);
     for name in CRATES {
         test.args(["--package", name]);
     }
@@ -22,8 +22,6 @@ pub(crate) fn run() -> Result<Summary> {
     test.env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", "-Zsanitizer=address -Cforce-frame-pointers=yes")
         .env("CARGO_TARGET_DIR", root().join("target/asan"))
-        .env("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=1")
-        // For tests that start programs which are not instrumented, or load instrumented libraries into them.
-        .env("MPR_TEST_SANITIZED", "1");
+        .env("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=1");
     count(&mut test)
 }

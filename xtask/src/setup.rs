@@ -1,6 +1,6 @@
 //! What the tests need besides Rust: Debian packages.
 
-use crate::shell::{Result, heading, run};
+use crate::shell::{Result, heading, is_root, run};
 use std::path::Path;
 use std::process::Command;
 
@@ -42,7 +42,9 @@ pub(crate) fn packages() -> Result<()> {
         for package in &missing {
             eprintln!("missing: {} ({}), for {}", package.name, package.file, package.needed_for);
         }
-        return Err(format!("the tests need what is missing above; on Debian, run as root: {install}"));
+        return Err(format!(
+            "the tests need what is missing above; on Debian, run as root: apt-get update && {install}"
+        ));
     }
     heading(&install);
     let apt = || {
@@ -60,9 +62,4 @@ pub(crate) fn packages() -> Result<()> {
         Some(package) => Err(format!("{} was installed, but there is no {}", package.name, package.file)),
         None => Ok(()),
     }
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }

@@ -39,3 +39,9 @@ pub(crate) fn unstarted(command: &Command, error: &io::Error) -> String {
 pub(crate) fn heading(text: &str) {
     eprintln!("\n== {text}");
 }
+
+/// Whether we may install packages.
+pub(crate) fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+}

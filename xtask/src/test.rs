@@ -1,7 +1,7 @@
 //! All the tests, in one command.
 
 use crate::shell::{self, Result, cargo, heading, unstarted};
-use crate::{fuzz, sanitize, setup};
+use crate::{fuzz, mounts, sanitize, setup};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
@@ -63,10 +63,10 @@ pub(crate) fn count(command: &mut Command) -> Result<Summary> {
 
 /// Installs what is needed, builds, and runs every test there is. With arguments, only `cargo test` with
 /// those.
-pub(crate) fn run_all() -> Result<Summary> {
+fn run_all(passing_over: &[String]) -> Result<Summary> {
     let mut summary = Summary::default();
     heading("cargo test");
-    summary.add(count(cargo().args(["test", "--workspace", "--no-fail-fast"]))?);
+    summary.add(count(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(passing_over))?);
     heading("AddressSanitizer");
     summary.add(sanitize::run()?);
     heading("fuzzing");
@@ -80,7 +80,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     // Tests drive the programs and the library as they stand in the target directory.
     heading("cargo build");
     run_build()?;
-    let summary = if arguments.is_empty() { run_all()? } else { count(cargo().arg("test").args(arguments))? };
+    let obstacle = mounts::obstacle();
+    let passing_over = if obstacle.is_some() { mounts::pass_over()?.to_vec() } else { Vec::new() };
+    let summary = match arguments {
+        [] => run_all(&passing_over)?,
+        arguments => count(cargo().arg("test").args(passing_over).args(arguments))?,
+    };
+    if let Some(obstacle) = obstacle {
+        eprintln!("\nxtask: tests that mount were skipped, because {obstacle}");
+    }
     if summary.broken > 0 && summary.failed == 0 {
         eprintln!("{} test run(s) ended badly without saying which test failed; see above", summary.broken);
     }
