@@ -126,7 +126,10 @@ pub(crate) fn connect(
             return Err(failure);
         };
         tries += 1;
-        output.note(format_args!("{}", clean(&why_asked(refusal))));
+        // Before anybody was asked, "none was given" is no news.
+        if wish.password.is_some() || refusal.status != Status::BAD_PASSWORD {
+            output.note(format_args!("{}", clean(&why_asked(refusal))));
+        }
         if !ask(terminal, wish, questions)? {
             return Err(Failure::about(Status::CANCEL, wish.doing(), Some(&wish.remote.canonical), None));
         }

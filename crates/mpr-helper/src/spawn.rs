@@ -7,7 +7,7 @@
 //! yet done ends then, and takes back what it has done.
 
 use std::env;
-use std::ffi::{CStr, OsStr};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -69,23 +69,26 @@ pub fn find(helper: &str) -> io::Result<PathBuf> {
 
 /// The file this code was loaded from: `libmpr.so`, or the program itself.
 fn own_object() -> Option<PathBuf> {
-    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::uninit();
-    // SAFETY: the address is that of a function of ours, and `info` is valid for writes; the result says
-    // whether it was filled in.
-    let found = unsafe { libc::dladdr(own_object as *const libc::c_void, info.as_mut_ptr()) };
-    if found == 0 {
-        return None;
-    }
-    // SAFETY: dladdr succeeded, so `info` is initialised.
-    let name = unsafe { info.assume_init() }.dli_fname;
-    if name.is_null() {
-        return None;
-    }
-    // SAFETY: dladdr gives a zero-terminated name that lives as long as the object is loaded, which is longer
-    // than this call, since the object holds this function.
-    let name = unsafe { CStr::from_ptr(name) };
-    // The name of a program is what it was started as, possibly relative; only a full path means anything.
-    Some(PathBuf::from(OsStr::from_bytes(name.to_bytes()))).filter(|path| path.is_absolute())
+    // Not dladdr: it tells the name the object was loaded by, which is relative when the library path is.
+    let maps = fs::read("/proc/self/maps").ok()?;
+    object_at(&maps, own_object as *const () as usize)
+}
+
+/// The file that is mapped at `address`, by the kernel's list of mappings.
+fn object_at(maps: &[u8], address: usize) -> Option<PathBuf> {
+    let line = maps.split(|byte| *byte == b'\n').find(|line| {
+        let range = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let bounds = std::str::from_utf8(range).ok().and_then(|range| range.split_once('-'));
+        bounds.is_some_and(|(start, end)| {
+            let number = |text| usize::from_str_radix(text, 16);
+            matches!((number(start), number(end)), (Ok(start), Ok(end)) if (start..end).contains(&address))
+        })
+    })?;
+    // start-end perms offset device inode path; only the path can hold a slash.
+    let path = &line[line.iter().position(|byte| *byte == b'/')?..];
+    // An object that was replaced on disk still says where it was.
+    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+    Some(PathBuf::from(OsStr::from_bytes(path)))
 }
 
 /// A helper that has been started.
@@ -216,6 +219,20 @@ mod tests {
     use super::*;
     use crate::protocol::{Login, Protocol, Server};
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_object_at_an_address_is_told_by_its_mapping() {
+        let maps = b"1000-2000 r--p 00000000 08:01 12 /usr/bin/a program\n\
+                     3000-4000 r-xp 00001000 08:01 13 /opt/x/libmpr.so (deleted)\n\
+                     5000-6000 rw-p 00000000 00:00 0\n";
+        let object = |address| object_at(maps, address);
+        assert_eq!(object(0x1000), Some("/usr/bin/a program".into()));
+        assert_eq!(object(0x3FFF), Some("/opt/x/libmpr.so".into()));
+        for nowhere in [0xFFF, 0x2000, 0x5800] {
+            assert_eq!(object(nowhere), None);
+        }
+        assert_eq!(own_object(), env::current_exe().ok());
+    }
 
     fn request() -> Request {
         Request::ListShares {

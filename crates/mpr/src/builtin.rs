@@ -1,7 +1,9 @@
 //! The providers that come with the router. Each is a plug-in linked statically: same trait, same rules.
 
+use crate::Problem;
 use crate::config::Config;
 use mpr_plugin::NetworkProvider;
+use std::path::PathBuf;
 
 /// A provider that comes with the router.
 pub(crate) struct Builtin {
@@ -12,34 +14,51 @@ pub(crate) struct Builtin {
     pub(crate) network: Box<dyn NetworkProvider>,
 }
 
-/// Those the configuration asks for; all unless it says otherwise.
-pub(crate) fn providers(config: &Config) -> Vec<Builtin> {
-    let wanted = |stem: &str| {
-        config
-            .builtin_providers
-            .as_ref()
-            .is_none_or(|list| list.iter().any(|name| name.eq_ignore_ascii_case(stem)))
+/// Those the configuration asks for; all unless it says otherwise. What it asks for in vain is a problem.
+pub(crate) fn providers(config: &Config, problems: &mut Vec<Problem>) -> Vec<Builtin> {
+    let available = match available(config) {
+        Ok(available) => available,
+        Err(problem) => {
+            problems.push(problem);
+            return Vec::new();
+        }
     };
-    available(config).into_iter().filter(|builtin| wanted(builtin.stem)).collect()
+    let Some(wanted) = &config.builtin_providers else { return available };
+    let is = |builtin: &Builtin, name: &str| name.eq_ignore_ascii_case(builtin.stem);
+    for name in wanted.iter().filter(|name| !available.iter().any(|builtin| is(builtin, name))) {
+        let known: Vec<&str> = available.iter().map(|builtin| builtin.stem).collect();
+        problems.push(Problem {
+            file: PathBuf::from("mpr.toml"),
+            line: None,
+            what: format!("builtin-providers lists \"{name}\", which is none"),
+            remedy: format!("choose from {}", known.join(", ")),
+        });
+    }
+    available.into_iter().filter(|builtin| wanted.iter().any(|name| is(builtin, name))).collect()
 }
 
 #[cfg(unix)]
-fn available(config: &Config) -> Vec<Builtin> {
+fn available(config: &Config) -> Result<Vec<Builtin>, Problem> {
     use mpr_helper::dirs;
     use mpr_providers::{LocalDirectories, WindowsNetwork};
 
     // Without a place for them there are no connections of ours, and every name is somebody else's.
-    let Ok(runtime) = dirs::runtime_path() else { return Vec::new() };
+    let runtime = dirs::runtime_path().map_err(|error| Problem {
+        file: PathBuf::from("the run-time directory"),
+        line: None,
+        what: format!("{error}; so the built-in providers are left out"),
+        remedy: "set MPR_RUNTIME_DIR or XDG_RUNTIME_DIR to the absolute path of a directory of yours".into(),
+    })?;
     let drives = config.drives_dir.clone().unwrap_or_else(|| runtime.join("drives"));
     let local = LocalDirectories::new(config.local_shares.clone(), runtime.clone(), drives.clone());
     let smb = WindowsNetwork::new(runtime, drives).with_servers(config.smb_servers.clone());
-    vec![
+    Ok(vec![
         Builtin { stem: "local", name: LocalDirectories::NAME, network: Box::new(local) },
         Builtin { stem: "smb", name: WindowsNetwork::NAME, network: Box::new(smb) },
-    ]
+    ])
 }
 
 #[cfg(not(unix))]
-fn available(_: &Config) -> Vec<Builtin> {
-    Vec::new()
+fn available(_: &Config) -> Result<Vec<Builtin>, Problem> {
+    Ok(Vec::new())
 }

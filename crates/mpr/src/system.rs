@@ -56,7 +56,7 @@ impl System {
     pub(crate) fn providers(&self) -> Providers {
         let mut problems = Vec::new();
         let mut table: Vec<(String, Provider)> = Vec::new();
-        for builtin in builtin::providers(&self.config) {
+        for builtin in builtin::providers(&self.config, &mut problems) {
             let name = wide(builtin.name);
             let provider = Provider::new(name, builtin.network);
             table.extend(provider.map(|provider| (builtin.stem.to_owned(), provider)));

@@ -395,6 +395,11 @@ impl NetworkProvider for WindowsNetwork {
     fn add_connection(&self, add: &AddConnection<'_>) -> Result<(), Status> {
         let target = Target::parse(add.remote)?;
         if add.kind == RESOURCETYPE_PRINT {
+            last_error::set(
+                Status::BAD_DEV_TYPE.0,
+                "shares are connected as disks only; printers of SMB servers are not supported",
+                Self::NAME,
+            );
             return Err(Status::BAD_DEV_TYPE);
         }
         let (slot, local, mount_point, own_mount_point) = self.place(&target, add.local)?;
