@@ -1,8 +1,9 @@
 //! How bytes travel between a caller and a helper.
 //!
 //! A frame is a length (32 bits, little-endian, counting what follows it), one byte of version, one byte of
-//! kind, and a body. A body is JSON or a secret; a secret is raw bytes and never part of JSON, so that it is
-//! never copied by a parser and is wiped where it was received.
+//! kind, and a body. A body is JSON, packed fields, or a secret; a secret is raw bytes and never part of JSON, so
+//! that it is never copied by a parser and is wiped where it was received. Packed fields ([`crate::host`]) carry
+//! wide strings unit by unit, which JSON cannot, and are read in the time a notification may take.
 //!
 //! [`header`], [`parse_header`] and [`decode`] are pure; [`read`] and [`write()`] move frames.
 
@@ -17,6 +18,8 @@ use zeroize::Zeroizing;
 pub const VERSION: u8 = 1;
 /// The longest body of a JSON frame.
 pub const MAX_JSON: usize = 1 << 20;
+/// The longest body of packed fields: several strings of the longest kind.
+pub const MAX_PACKED: usize = 1 << 20;
 /// The longest secret: far above any password, far below anything worth allocating for.
 pub const MAX_SECRET: usize = 4096;
 /// Bytes before the body.
@@ -29,6 +32,8 @@ pub enum Kind {
     Json,
     /// Raw bytes to be kept from every log, file and message.
     Secret,
+    /// Packed fields.
+    Packed,
 }
 
 /// Why bytes are not a frame.
@@ -69,6 +74,7 @@ impl Kind {
         match self {
             Kind::Json => 1,
             Kind::Secret => 2,
+            Kind::Packed => 3,
         }
     }
 
@@ -76,6 +82,7 @@ impl Kind {
         match self {
             Kind::Json => MAX_JSON,
             Kind::Secret => MAX_SECRET,
+            Kind::Packed => MAX_PACKED,
         }
     }
 }
@@ -100,6 +107,7 @@ pub fn parse_header(bytes: [u8; HEADER]) -> Result<(Kind, usize), FrameError> {
     let kind = match kind {
         1 => Kind::Json,
         2 => Kind::Secret,
+        3 => Kind::Packed,
         other => return Err(FrameError::Kind(other)),
     };
     match (counted as usize).checked_sub(2) {
@@ -161,7 +169,7 @@ pub fn read(from: &mut impl Read) -> io::Result<Option<(Kind, Zeroizing<Vec<u8>>
 pub fn read_json<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
     match read(from)? {
         Some((Kind::Json, body)) => Ok(Some(serde_json::from_slice(&body)?)),
-        Some((Kind::Secret, _)) => Err(FrameError::Kind(Kind::Secret.byte()).into()),
+        Some((kind, _)) => Err(FrameError::Kind(kind.byte()).into()),
         None => Ok(None),
     }
 }
@@ -170,7 +178,7 @@ pub fn read_json<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option
 pub fn read_secret(from: &mut impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
     match read(from)? {
         Some((Kind::Secret, body)) => Ok(body),
-        Some((Kind::Json, _)) => Err(FrameError::Kind(Kind::Json.byte()).into()),
+        Some((kind, _)) => Err(FrameError::Kind(kind.byte()).into()),
         None => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }

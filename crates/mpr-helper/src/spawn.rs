@@ -27,6 +27,28 @@ use crate::protocol::{Event, Failure, Request, ShareKind};
 
 /// File name of the mounting helper.
 pub const MPR_MOUNT: &str = "mpr-mount";
+/// File name of the helper that runs one notification library.
+pub const MPR_HOST: &str = "mpr-host";
+
+/// What a notification library may need of the caller's environment. A process with elevated privileges gives
+/// nothing of it on.
+const GIVEN_TO_HOSTS: [&str; 15] = [
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "MPR_CONFIG_DIRS",
+    "MPR_STATE_DIR",
+    "MPR_RUNTIME_DIR",
+    "MPR_LIBEXEC_DIR",
+    "MPR_LOG",
+];
 
 /// Where a helper is looked for, in this order: beside the running program, beside `libmpr.so`, in
 /// `$MPR_LIBEXEC_DIR`, in `/usr/libexec/mpr`.
@@ -104,22 +126,10 @@ impl Helper {
         let input = OwnedFd::from(theirs);
         let output = input.try_clone()?;
         let mut command = Command::new(program);
-        command.current_dir("/").stdin(input).stdout(output).stderr(Stdio::null());
-        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.stdin(input).stdout(output).env_clear();
         // Ignored by a helper that inherits elevated privileges; then both sides use the system's directory.
         command.env("MPR_RUNTIME_DIR", runtime);
-        // SAFETY: between fork and exec only async-signal-safe system calls are made, and no memory is
-        // allocated.
-        unsafe { command.pre_exec(close_inherited_on_exec) };
-        let mut child = command.spawn().map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot start {}: {error}", program.display()))
-        })?;
-        match child.wait() {
-            Ok(_) => {}
-            // The caller ignores SIGCHLD or waits for every child itself; then there is nothing to wait for.
-            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {}
-            Err(error) => return Err(error),
-        }
+        launch(command)?;
         Ok(Helper { stream: ours })
     }
 
@@ -180,6 +190,49 @@ impl Helper {
             frame::write(&mut self.stream, Kind::Secret, secret)?;
         }
         Ok(())
+    }
+}
+
+/// A host that has been started: an `mpr-host`, with nothing told to it yet.
+#[derive(Debug)]
+pub struct Host {
+    /// What is said to it and what it answers: frames of [`crate::host`].
+    pub conversation: UnixStream,
+    /// Shut down, or closed by the end of the caller, it ends the host and everything the library started. Before
+    /// a host ends by itself it says on it how the library's process ended: its wait status, four bytes in the
+    /// machine's order.
+    pub lifeline: UnixStream,
+}
+
+impl Host {
+    /// Starts the host `program`.
+    pub fn start(program: &Path) -> io::Result<Host> {
+        let (conversation, its_conversation) = UnixStream::pair()?;
+        let (lifeline, its_lifeline) = UnixStream::pair()?;
+        let mut command = Command::new(program);
+        command.stdin(OwnedFd::from(its_conversation)).stdout(OwnedFd::from(its_lifeline)).env_clear();
+        if !dirs::is_elevated() {
+            let known = GIVEN_TO_HOSTS.iter().filter_map(|name| Some((name, env::var_os(name)?)));
+            command.envs(known);
+        }
+        launch(command)?;
+        Ok(Host { conversation, lifeline })
+    }
+}
+
+/// Starts a helper and waits until its first process has ended.
+fn launch(mut command: Command) -> io::Result<()> {
+    command.current_dir("/").stderr(Stdio::null()).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    // SAFETY: between fork and exec only async-signal-safe system calls are made, and no memory is allocated.
+    unsafe { command.pre_exec(close_inherited_on_exec) };
+    let mut child = command.spawn().map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot start {}: {error}", command.get_program().display()))
+    })?;
+    match child.wait() {
+        Ok(_) => Ok(()),
+        // The caller ignores SIGCHLD or waits for every child itself; then there is nothing to wait for.
+        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,0 +1,424 @@
+//! What a router and an `mpr-host` say to each other.
+//!
+//! The router begins with one [`Load`], as JSON, and the host answers it with one [`Loaded`]. After that each
+//! packed [`Call`] is answered by one packed [`Reply`] that carries its number, one at a time. Neither side
+//! believes the other: a library can write anything to the host's end, and a host must not fall over a caller
+//! of another release.
+//!
+//! Packed fields are little-endian and follow one another without padding. A string is the number of its units
+//! (32 bits) and the units; `FFFFFFFF` stands for no string.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{self, HEADER, Kind};
+
+/// What is to be hosted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "load", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Load {
+    /// A shared object with the functions of a notification library.
+    Library {
+        /// Where it is.
+        path: PathBuf,
+        /// Whether it is told of connects.
+        add: bool,
+        /// Whether it is told of disconnects.
+        cancel: bool,
+    },
+    /// A program, run for each notification.
+    Command {
+        /// Program and arguments.
+        command: Vec<String>,
+    },
+}
+
+/// Whether it can be called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "loaded", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Loaded {
+    /// It can.
+    Ready,
+    /// It cannot.
+    Refused {
+        /// Why.
+        what: String,
+    },
+}
+
+impl Loaded {
+    /// Reads it from the body of a frame.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok()
+    }
+}
+
+/// The two kinds of operation that are announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A connect.
+    Add,
+    /// A disconnect.
+    Cancel,
+}
+
+/// One notification. `S` is a wide string: borrowed where one is written, owned where one was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call<S> {
+    /// Number of the call; the reply carries it, too.
+    pub number: u32,
+    /// What is announced.
+    pub event: Event,
+    /// `NOTIFYINFO.dwNotifyStatus`.
+    pub when: u32,
+    /// `NOTIFYINFO.dwOperationStatus`.
+    pub status: u32,
+    /// What an earlier [`Answer`] called the context; 0 for none.
+    pub context: u32,
+    /// `NOTIFYADD.hwndOwner`.
+    pub owner: u64,
+    /// `NOTIFYADD.NetResource.dwScope`.
+    pub scope: u32,
+    /// `NOTIFYADD.NetResource.dwType`.
+    pub kind: u32,
+    /// `NOTIFYADD.NetResource.dwDisplayType`.
+    pub display: u32,
+    /// `NOTIFYADD.NetResource.dwUsage`.
+    pub usage: u32,
+    /// `NOTIFYADD.dwAddFlags` or `NOTIFYCANCEL.dwFlags`.
+    pub flags: u32,
+    /// `NOTIFYCANCEL.fForce`.
+    pub force: bool,
+    /// `NOTIFYADD.NetResource.lpLocalName`.
+    pub local: Option<S>,
+    /// `NOTIFYADD.NetResource.lpRemoteName` or `NOTIFYCANCEL.lpName`.
+    pub remote: Option<S>,
+    /// `lpProvider` of either.
+    pub provider: Option<S>,
+    /// What tells this operation from every other.
+    pub operation: u64,
+}
+
+/// The answer to a [`Call`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Number of the call.
+    pub number: u32,
+    /// What came of it; without an answer, why there is none.
+    pub answer: Result<Answer, String>,
+}
+
+/// What the library said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// What it returned.
+    pub status: u32,
+    /// What the host calls the context it left; 0 for none.
+    pub context: u32,
+    /// What it left for `WNetGetLastError`.
+    pub error: Option<Said>,
+}
+
+/// An extended error.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// A code of the library's own.
+    pub code: u32,
+    /// Text for people.
+    pub text: Vec<u16>,
+    /// Who says it.
+    pub name: Vec<u16>,
+}
+
+/// Why bytes are not packed fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("fields that make no sense")
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// The longest text of an extended error that is carried, in units: what `WNetGetLastError` can return.
+pub const MAX_TEXT: usize = 32_768;
+
+const NONE: u32 = u32::MAX;
+
+impl<S: AsRef<[u16]>> Call<S> {
+    /// The whole frame.
+    ///
+    /// # Errors
+    ///
+    /// When the strings do not fit into one.
+    pub fn frame(&self, into: &mut Vec<u8>) -> Result<(), frame::FrameError> {
+        framed(into, |out| {
+            let event = match self.event {
+                Event::Add => 0,
+                Event::Cancel => 1,
+            };
+            number(out, self.number);
+            out.extend([event, self.force.into()]);
+            for field in [self.when, self.status, self.context] {
+                number(out, field);
+            }
+            out.extend(self.owner.to_le_bytes());
+            for field in [self.scope, self.kind, self.display, self.usage, self.flags] {
+                number(out, field);
+            }
+            for text in [&self.local, &self.remote, &self.provider] {
+                string(out, text.as_ref().map(AsRef::as_ref));
+            }
+            out.extend(self.operation.to_le_bytes());
+        })
+    }
+}
+
+impl Call<Vec<u16>> {
+    /// Reads a call back from the body of a frame. No string in it contains a zero.
+    pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
+        let mut fields = Fields(body);
+        let number = fields.number()?;
+        let event = match fields.byte()? {
+            0 => Event::Add,
+            1 => Event::Cancel,
+            _ => return Err(Malformed),
+        };
+        let call = Call {
+            number,
+            event,
+            force: fields.truth()?,
+            when: fields.number()?,
+            status: fields.number()?,
+            context: fields.number()?,
+            owner: fields.long()?,
+            scope: fields.number()?,
+            kind: fields.number()?,
+            display: fields.number()?,
+            usage: fields.number()?,
+            flags: fields.number()?,
+            local: fields.string()?,
+            remote: fields.string()?,
+            provider: fields.string()?,
+            operation: fields.long()?,
+        };
+        fields.end()?;
+        Ok(call)
+    }
+}
+
+impl Reply {
+    /// The whole frame.
+    ///
+    /// # Errors
+    ///
+    /// When the texts do not fit into one.
+    pub fn frame(&self, into: &mut Vec<u8>) -> Result<(), frame::FrameError> {
+        framed(into, |out| {
+            number(out, self.number);
+            match &self.answer {
+                Ok(answer) => {
+                    out.push(0);
+                    number(out, answer.status);
+                    number(out, answer.context);
+                    match &answer.error {
+                        None => out.push(0),
+                        Some(said) => {
+                            out.push(1);
+                            number(out, said.code);
+                            string(out, Some(&said.text));
+                            string(out, Some(&said.name));
+                        }
+                    }
+                }
+                Err(why) => {
+                    out.push(1);
+                    let units: Vec<u16> = why.encode_utf16().filter(|unit| *unit != 0).collect();
+                    string(out, Some(&units));
+                }
+            }
+        })
+    }
+
+    /// Reads a reply back from the body of a frame. No string in it contains a zero.
+    pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
+        let mut fields = Fields(body);
+        let number = fields.number()?;
+        let answer = if fields.truth()? {
+            Err(String::from_utf16_lossy(&fields.string()?.ok_or(Malformed)?))
+        } else {
+            let (status, context) = (fields.number()?, fields.number()?);
+            let error = match fields.truth()? {
+                false => None,
+                true => Some(Said { code: fields.number()?, text: fields.text()?, name: fields.text()? }),
+            };
+            Ok(Answer { status, context, error })
+        };
+        fields.end()?;
+        Ok(Reply { number, answer })
+    }
+}
+
+fn framed(into: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) -> Result<(), frame::FrameError> {
+    into.clear();
+    into.resize(HEADER, 0);
+    body(into);
+    let header = frame::header(Kind::Packed, into.len() - HEADER)?;
+    into[..HEADER].copy_from_slice(&header);
+    Ok(())
+}
+
+fn number(out: &mut Vec<u8>, value: u32) {
+    out.extend(value.to_le_bytes());
+}
+
+fn string(out: &mut Vec<u8>, units: Option<&[u16]>) {
+    match units {
+        None => number(out, NONE),
+        Some(units) => {
+            // Longer ones than a frame can hold are refused with the frame.
+            number(out, u32::try_from(units.len()).unwrap_or(NONE - 1));
+            out.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
+        }
+    }
+}
+
+/// What is left to read of a body.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+        let (head, tail) = self.0.split_at_checked(length).ok_or(Malformed)?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (head, tail) = self.0.split_first_chunk::<N>().ok_or(Malformed)?;
+        self.0 = tail;
+        Ok(*head)
+    }
+
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn truth(&mut self) -> Result<bool, Malformed> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn number(&mut self) -> Result<u32, Malformed> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn long(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn string(&mut self) -> Result<Option<Vec<u16>>, Malformed> {
+        let length = match self.number()? {
+            NONE => return Ok(None),
+            length => usize::try_from(length).ok().and_then(|units| units.checked_mul(2)).ok_or(Malformed)?,
+        };
+        // What is not there is found missing before anything is allocated for it.
+        let bytes = self.take(length)?;
+        let units: Vec<u16> =
+            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        if units.contains(&0) { Err(Malformed) } else { Ok(Some(units)) }
+    }
+
+    fn text(&mut self) -> Result<Vec<u16>, Malformed> {
+        self.string()?.filter(|text| text.len() <= MAX_TEXT).ok_or(Malformed)
+    }
+
+    fn end(self) -> Result<(), Malformed> {
+        if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call() -> Call<Vec<u16>> {
+        Call {
+            number: 7,
+            event: Event::Cancel,
+            when: 2,
+            status: 1223,
+            context: 9,
+            owner: u64::MAX,
+            scope: 1,
+            kind: 2,
+            display: 3,
+            usage: 4,
+            flags: 0x18,
+            force: true,
+            local: None,
+            // Half of a surrogate pair: no text, and yet a name somebody gave.
+            remote: Some(vec![0xD800, 0x5C]),
+            provider: Some(Vec::new()),
+            operation: 1 << 40,
+        }
+    }
+
+    fn replies() -> [Reply; 3] {
+        let said = Said { code: 5, text: vec![0xDFFF], name: Vec::new() };
+        [
+            Reply { number: 1, answer: Ok(Answer::default()) },
+            Reply { number: 2, answer: Ok(Answer { status: u32::MAX, context: 3, error: Some(said) }) },
+            Reply { number: 3, answer: Err("no".into()) },
+        ]
+    }
+
+    #[test]
+    fn what_is_said_is_understood() {
+        let mut wire = Vec::new();
+        call().frame(&mut wire).unwrap();
+        let decoded = frame::decode(&wire).unwrap().unwrap();
+        assert_eq!((decoded.kind, decoded.rest), (Kind::Packed, &b""[..]));
+        assert_eq!(Call::parse(decoded.body), Ok(call()));
+        for reply in replies() {
+            reply.frame(&mut wire).unwrap();
+            assert_eq!(Reply::parse(frame::decode(&wire).unwrap().unwrap().body), Ok(reply));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_or_too_long_is_refused() {
+        let mut wire = Vec::new();
+        call().frame(&mut wire).unwrap();
+        for cut in HEADER..wire.len() {
+            assert_eq!(Call::parse(&wire[HEADER..cut]), Err(Malformed));
+        }
+        wire.push(0);
+        assert_eq!(Call::parse(&wire[HEADER..]), Err(Malformed));
+        replies()[1].frame(&mut wire).unwrap();
+        for cut in HEADER..wire.len() {
+            assert_eq!(Reply::parse(&wire[HEADER..cut]), Err(Malformed));
+        }
+    }
+
+    #[test]
+    fn a_string_that_claims_more_than_there_is_allocates_nothing() {
+        let mut wire = Vec::new();
+        replies()[2].frame(&mut wire).unwrap();
+        wire[HEADER + 5..HEADER + 9].copy_from_slice(&(NONE - 1).to_le_bytes());
+        assert_eq!(Reply::parse(&wire[HEADER..]), Err(Malformed));
+    }
+
+    #[test]
+    fn what_fits_into_no_frame_is_not_sent() {
+        let long = Call { remote: Some(vec![1; frame::MAX_PACKED]), ..call() };
+        assert!(long.frame(&mut Vec::new()).is_err());
+    }
+}
