@@ -20,7 +20,9 @@ pub(crate) fn install(arguments: &[String]) -> Result<bool> {
     let tree = Tree(destination);
     let built = root().join("target/release");
     tree.file(&built.join("mpr"), "usr/bin/mpr", 0o755)?;
-    tree.file(&built.join("mpr-mount"), "usr/libexec/mpr/mpr-mount", 0o755)?;
+    for helper in ["mpr-mount", "mpr-host"] {
+        tree.file(&built.join(helper), &format!("usr/libexec/mpr/{helper}"), 0o755)?;
+    }
     tree.file(&built.join("libmpr.so"), "usr/lib/libmpr.so.0", 0o644)?;
     tree.link("libmpr.so.0", "usr/lib/libmpr.so")?;
     tree.link("libmpr.so.0", "usr/lib/libmpr.dll.so")?;

@@ -5,9 +5,9 @@ use crate::library_file::LibraryFile;
 use crate::output::{Output, Table, clean};
 use crate::registration::{self, Family, Level};
 use clap::{Subcommand, ValueEnum};
-use mpr::Router;
-use mpr::config::{Config, Events, NotifyeeEntry, Source};
+use mpr::config::{Config, Events, Isolation, NotifyeeEntry, OnFailure, Source};
 use mpr::library::LoadedNotifyee;
+use mpr::{Router, isolated};
 use mpr_helper::dirs;
 use mpr_plugin::{Event, Notifyee};
 use serde_json::{Value, json};
@@ -162,6 +162,12 @@ impl Add {
 #[derive(Debug)]
 enum Standing {
     Loaded,
+    /// In a process of its own, started when it is needed.
+    Isolated,
+    /// A command, run when it is needed.
+    Command,
+    /// It failed too often, and is not asked for a while.
+    Suspended(String),
     /// And everything it should be asked about is refused.
     Denying(String),
     Skipped(String),
@@ -172,6 +178,9 @@ impl Standing {
     fn text(&self) -> (&'static str, &str) {
         match self {
             Standing::Loaded => ("loaded", ""),
+            Standing::Isolated => ("isolated", ""),
+            Standing::Command => ("command", ""),
+            Standing::Suspended(why) => ("suspended", why),
             Standing::Denying(why) => ("denying", why),
             Standing::Skipped(why) => ("skipped", why),
             Standing::Masked => ("masked", ""),
@@ -191,7 +200,7 @@ fn list(output: &Output) -> Result<(), Failure> {
     };
     let standing = |entry: &NotifyeeEntry| match (loaded.contains(&&*entry.stem), why(&entry.file)) {
         (true, Some(why)) if !is_only_noted(config, &entry.file, &problems) => Standing::Denying(why),
-        (true, _) => Standing::Loaded,
+        (true, _) => called(entry),
         (false, Some(why)) => Standing::Skipped(why),
         (false, None) => {
             Standing::Skipped("it is the same library as an earlier one, and called once".into())
@@ -231,6 +240,31 @@ fn list(output: &Output) -> Result<(), Failure> {
         return Ok(());
     }
     table.print(output)
+}
+
+/// How one is called that can be.
+fn called(entry: &NotifyeeEntry) -> Standing {
+    let standing = match (&entry.source, entry.isolation) {
+        (Source::Library(_), Isolation::InProcess) => return Standing::Loaded,
+        (Source::Library(_), Isolation::Process) => Standing::Isolated,
+        (Source::Command(_), _) => Standing::Command,
+    };
+    let Some((failing, left)) = isolated::failing(entry).and_then(|failing| {
+        let left = failing.suspended()?;
+        Some((failing, left))
+    }) else {
+        return standing;
+    };
+    let becomes = match entry.on_failure {
+        OnFailure::Allow => "operations go on without it",
+        OnFailure::Deny => "what it would be asked about is refused",
+    };
+    Standing::Suspended(format!(
+        "for another {} s {becomes}: it failed {} times in a row; the last time, {}",
+        left.as_millis().div_ceil(1000),
+        failing.failures,
+        failing.last
+    ))
 }
 
 /// Whether all problems with a file are notes of the configuration, which cost nothing.

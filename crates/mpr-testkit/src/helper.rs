@@ -19,6 +19,17 @@ pub fn mpr_mount() -> &'static Path {
     BUILT.get_or_init(|| build().join("mpr-mount"))
 }
 
+/// The helper `mpr-host`, built from the sources beside the tests.
+///
+/// # Panics
+///
+/// If it cannot be built.
+#[must_use]
+pub fn mpr_host() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build().join("mpr-host"))
+}
+
 /// A run-time directory. When dropped, what is mounted in it is unmounted, and the helpers end.
 #[derive(Debug)]
 pub struct RuntimeDir(tempfile::TempDir);

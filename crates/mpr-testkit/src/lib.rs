@@ -27,7 +27,7 @@ pub use compile::compile_c;
 pub use env::{Setting, TestEnv};
 pub use fields::Fields;
 #[cfg(target_os = "linux")]
-pub use helper::{RuntimeDir, libmpr, mpr, mpr_mount};
+pub use helper::{RuntimeDir, libmpr, mpr, mpr_host, mpr_mount};
 pub use ledger::{Ledger, Reply};
 pub use model::ModelNetwork;
 pub use notifyee::{Notification, ScriptedNotifyee};

@@ -27,6 +27,7 @@ mod disconnect;
 mod enumerate;
 pub mod extended_error;
 mod information;
+pub mod isolated;
 mod legacy;
 pub mod library;
 mod notifyees;

@@ -7,7 +7,9 @@ use mpr_plugin::{Event, Notifyee, Status};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A notification library in the table.
 pub struct Registration {
@@ -61,6 +63,43 @@ thread_local! {
 
 /// Number of the next library; no two in the process have the same.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Number of the operation that is being announced on this thread; 0 until somebody asks for it.
+    static OPERATION: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Number of the operation that is being announced on this thread: its own among those of this process, also of
+/// one that had the same process number before.
+pub(crate) fn operation() -> u64 {
+    static FIRST: OnceLock<u64> = OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    if OPERATION.get() == 0 {
+        let first = FIRST.get_or_init(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since.as_nanos()).unwrap_or_default()
+        });
+        OPERATION.set(first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)).max(1));
+    }
+    OPERATION.get()
+}
+
+/// One operation on this thread has a number of its own for as long as this lives; then the one around it has.
+struct Numbered(u64);
+
+impl Numbered {
+    #[inline]
+    fn begin() -> Self {
+        Numbered(OPERATION.replace(0))
+    }
+}
+
+impl Drop for Numbered {
+    #[inline]
+    fn drop(&mut self) {
+        OPERATION.set(self.0);
+    }
+}
 
 /// The bit of a library in [`EXECUTING`]; none for those beyond the first 64.
 fn bit(number: usize) -> u64 {
@@ -175,6 +214,7 @@ impl Notifyees {
     }
 
     fn drive<A: Announced>(&self, seats: &[usize], operation: &mut A, retry_limit: u32) -> Status {
+        let _numbered = Numbered::begin();
         let mut protocol = Operation::new(seats.len(), retry_limit);
         loop {
             match protocol.step() {

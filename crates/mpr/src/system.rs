@@ -1,7 +1,8 @@
 //! The router of this process: made from the configuration of the system and the user, piece by piece, each
 //! when it is first needed (`spec/notification.md` §3.3, `spec/provider.md` §1).
 
-use crate::config::{Config, NotifyeeEntry, OnFailure, ProviderEntry, Source};
+use crate::config::{Config, Isolation, NotifyeeEntry, OnFailure, ProviderEntry, Source};
+use crate::isolated::{self, Isolated, Refusing};
 use crate::library::credentials::LoadedCredentialManager;
 use crate::library::notifyee::LoadedNotifyee;
 use crate::library::provider::LoadedProvider;
@@ -90,6 +91,9 @@ impl System {
 
     /// Loads the notification libraries, in registration order; the same file once, at its first position.
     pub(crate) fn notifyees(&self) -> Notifyees {
+        if isolated::is_refusing() {
+            return Notifyees::new(vec![Registration::new("mpr-host", Box::new(Refusing))], Vec::new());
+        }
         let mut problems = Vec::new();
         let mut table = Vec::new();
         let mut loaded: Vec<PathBuf> = Vec::new();
@@ -116,22 +120,15 @@ impl System {
     }
 
     fn notifyee(&self, entry: &NotifyeeEntry) -> Result<Box<dyn Notifyee>, Problem> {
-        let not_here = |what: &str| Problem {
-            file: entry.file.clone(),
-            line: None,
-            what: format!("{what} is not supported by this version; the notification library is not called"),
-            remedy: "register a library with isolation = \"in-process\", or set enabled = false".into(),
-        };
-        match &entry.source {
-            Source::Command(_) => Err(not_here("command")),
-            Source::Library(_) if entry.isolation == crate::config::Isolation::Process => {
-                Err(not_here("isolation = \"process\""))
+        let library: Result<Box<dyn Notifyee>, LoadError> = match (&entry.source, entry.isolation) {
+            (Source::Library(path), Isolation::InProcess) => {
+                LoadedNotifyee::load(path, entry.events, self.elevated).map(|library| Box::new(library) as _)
             }
-            Source::Library(path) => match LoadedNotifyee::load(path, entry.events, self.elevated) {
-                Ok(library) => Ok(Box::new(library)),
-                Err(error) => Err(unloaded(&entry.file, error)),
-            },
-        }
+            (Source::Library(_), Isolation::Process) | (Source::Command(_), _) => {
+                Isolated::new(entry, self.elevated).map(|library| Box::new(library) as _)
+            }
+        };
+        library.map_err(|error| unloaded(&entry.file, error))
     }
 
     /// Loads the credential managers, in provider order; none unless they are switched on (DECISION P10).

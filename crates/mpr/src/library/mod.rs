@@ -21,8 +21,10 @@ use crate::trust::{Doubt, Judge, open_regular};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use std::ffi::CStr;
 use std::fmt;
+use std::fs::{File, Metadata};
 use std::io;
 use std::mem::ManuallyDrop;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Why a shared object was not loaded.
@@ -110,22 +112,46 @@ fn load_error(path: &Path, what: String, remedy: impl Into<String>) -> LoadError
 
 /// The canonical path of the library at `path`, if it is one for this machine and nobody could have tampered
 /// with it.
-fn examine(path: &Path, elevated: bool) -> Result<PathBuf, LoadError> {
-    let unreachable = |error: io::Error| match error.kind() {
+pub(crate) fn examine(path: &Path, elevated: bool) -> Result<PathBuf, LoadError> {
+    let instead = "name the shared object itself";
+    let (file, opened, meta) = trusted(path, elevated, instead)?;
+    match elf::inspect(&opened, meta.len()).map_err(|error| unreachable(path, &error, instead))? {
+        Some((what, remedy)) => Err(load_error(path, format!("it is {what}"), remedy)),
+        None => Ok(file),
+    }
+}
+
+/// That the program at `path` can be run, and that nobody could have tampered with it.
+pub(crate) fn examine_program(path: &Path, elevated: bool) -> Result<(), LoadError> {
+    let (_, _, meta) = trusted(path, elevated, "name the program itself")?;
+    if meta.mode() & 0o111 == 0 {
+        return Err(load_error(
+            path,
+            "it is not executable".into(),
+            format!("run: chmod +x '{}'", path.display()),
+        ));
+    }
+    Ok(())
+}
+
+fn unreachable(path: &Path, error: &io::Error, instead: &str) -> LoadError {
+    match error.kind() {
         io::ErrorKind::NotFound => {
             load_error(path, "there is no such file".into(), "install it, or correct the path")
         }
-        io::ErrorKind::InvalidInput => load_error(path, error.to_string(), "name the shared object itself"),
+        io::ErrorKind::InvalidInput => load_error(path, error.to_string(), instead),
         _ => load_error(path, format!("it cannot be opened: {error}"), "make it readable"),
-    };
+    }
+}
+
+/// The canonical path of the regular file at `path`, if nobody could have tampered with it.
+fn trusted(path: &Path, elevated: bool, instead: &str) -> Result<(PathBuf, File, Metadata), LoadError> {
+    let unreachable = |error: io::Error| unreachable(path, &error, instead);
     let doubtful = |doubt: Doubt| load_error(path, doubt.what, doubt.remedy);
     let file = path.canonicalize().map_err(unreachable)?;
     let (opened, meta) = open_regular(&file).map_err(unreachable)?;
     let judge = Judge::of_this_process(elevated);
     judge.library(&file, &meta).map_err(doubtful)?;
     judge.directories_above(&file).map_err(doubtful)?;
-    match elf::inspect(&opened, meta.len()).map_err(unreachable)? {
-        Some((what, remedy)) => Err(load_error(path, format!("it is {what}"), remedy)),
-        None => Ok(file),
-    }
+    Ok((file, opened, meta))
 }
