@@ -687,3 +687,60 @@ fn a_script_anyone_can_write_to_is_not_run() {
     assert!(told.contains("can be written to by anyone"), "{told}");
     assert_eq!(trace(&env), ["add"]);
 }
+
+/// Registers a script of `examples/scripts`.
+fn example(env: TestEnv, name: &str, arguments: &[&Path]) -> TestEnv {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two levels below the root");
+    let script = root.join("examples/scripts").join(name);
+    let command: Vec<&Path> = [&*script].into_iter().chain(arguments.iter().copied()).collect();
+    env.notifyees_d(name, &format!("command = {command:?}\nevents = [\"add\"]\non-failure = \"deny\"\n"))
+}
+
+#[test]
+fn the_block_list_refuses_what_is_on_the_list_and_everything_without_it() {
+    let env = world();
+    let list = env.root().join("list");
+    let env = example(env, "block-list", &[&list]);
+    let (got, told) = run(&env, "a");
+    assert!(got[0].status == 5 && told.contains("its exit status was 2"), "{got:?} {told}");
+    fs::write(&list, "other\n").unwrap();
+    assert_eq!(run(&env, "a").0[0].status, 0);
+    fs::write(&list, "other\nSRV\n").unwrap();
+    let (got, _) = run(&env, "a");
+    assert_eq!(got[0].status, 1223);
+    assert_eq!(
+        (&*got[0].name, &*got[0].text),
+        ("block-list", &*format!("srv is on the block list {}", list.display()))
+    );
+}
+
+#[test]
+fn the_link_is_brought_up_before_and_taken_down_if_nothing_comes_of_it() {
+    let rows = [
+        // Servers, the state of the link, the provider, what is done, the result.
+        ("s*", "down", "0", "is-active vpn · start vpn · add", 0),
+        ("s*", "down", "53", "is-active vpn · start vpn · add · stop vpn", 53),
+        ("s*", "up", "53", "is-active vpn · add", 53),
+        ("s*", "broken", "0", "is-active vpn · start vpn", 1231),
+        ("office-*", "down", "53", "add", 53),
+    ];
+    for (servers, state, answer, done, status) in rows {
+        _ = mpr_testkit::mpr_host();
+        let env = TestEnv::new().without_builtin_providers();
+        let provider = provider(&env, &format!("return {answer};"));
+        let control = env.root().join("control");
+        let body = format!(
+            "#!/bin/sh\necho \"$@\" >> {:?}\ncase {state}-$1 in up-is-active | down-start | *-stop) ;; *) exit 3 ;; esac\n",
+            trace_file(&env)
+        );
+        fs::write(&control, body).unwrap();
+        fs::set_permissions(&control, fs::Permissions::from_mode(0o755)).unwrap();
+        let env = env.provider_library("p1", "P1", provider);
+        let env = example(env, "link", &[Path::new(servers), Path::new("vpn"), &control]);
+        let (got, told) = run(&env, "a");
+        assert_eq!((trace(&env).join(" · "), got[0].status), (done.to_owned(), status), "{state}: {told}");
+        if state == "broken" {
+            assert_eq!(got[0].text, "vpn, the link to srv, does not come up");
+        }
+    }
+}
