@@ -458,7 +458,7 @@ fn examine_records(examination: &mut Examination, connections: &Connections) {
                 here,
                 subject,
                 format!("its helper process has died, so every access to {} fails", record.mount_point),
-                format!("mpr disconnect {name} --force, then connect it again"),
+                format!("mpr disconnect {name}, then connect it again"),
             ),
             Ok(None) if table.at(Path::new(&record.mount_point)).is_some() => examination.wrong(
                 here,
