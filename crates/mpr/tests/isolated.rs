@@ -44,6 +44,18 @@ fn application() {
                     scope.spawn(|| (0..25).for_each(|_| tell(Instant::now(), || add(""))));
                 }
             }),
+            // SAFETY: no handler is set, and nobody here waits for a child but by its number.
+            'i' => unsafe { _ = libc::signal(libc::SIGCHLD, libc::SIG_IGN) },
+            // Ends without a chance to do anything about it, and leaves a copy of everything that is open behind
+            // until the end of the host shows there.
+            'k' => {
+                // SAFETY: as below; the child only polls and ends.
+                if unsafe { libc::fork() } == 0 {
+                    outlive_the_host();
+                }
+                // SAFETY: ends this process.
+                unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+            }
             // The same in a process that forked and never executed anything.
             'f' => {
                 // SAFETY: the test runs on one thread beside the runner, which waits; the child ends at once.
@@ -63,6 +75,26 @@ fn application() {
     // SAFETY: an invalid pointer is not read for -1; there must be no child, whatever was started.
     let waited = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
     assert_eq!(waited, -1, "a child is left to be waited for");
+}
+
+/// In a fork: waits until the other ends of all inherited sockets are closed, and ends.
+fn outlive_the_host() -> ! {
+    let sockets = fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|entry| {
+        let is_socket =
+            fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
+        is_socket.then(|| entry.file_name().to_string_lossy().parse::<i32>().unwrap())
+    });
+    let sockets: Vec<i32> = sockets.collect();
+    assert_eq!(sockets.len(), 2, "conversation and lifeline");
+    for fd in sockets {
+        let mut polled = libc::pollfd { fd, events: 0, revents: 0 };
+        // SAFETY: one structure, as said. Hanging up is told of unasked.
+        unsafe { libc::poll(&mut polled, 1, 20_000) };
+        assert_ne!(polled.revents & libc::POLLHUP, 0, "the host goes on");
+    }
+    println!("⇒0|0|0||the host has ended");
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(0) }
 }
 
 fn tell(began: Instant, operation: impl FnOnce() -> Result<(), Status>) {
@@ -111,7 +143,7 @@ fn run(env: &TestEnv, tasks: &str) -> (Vec<Got>, String) {
         .expect("this program can be started");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert!(output.status.success() || tasks.ends_with('k'), "{stdout}\n{stderr}");
     let got = stdout.lines().filter_map(|line| {
         let fields: Vec<&str> = line[line.find('⇒')? + '⇒'.len_utf8()..].splitn(5, '|').collect();
         let [status, milliseconds, code, name, text] = fields[..] else { panic!("{line}") };
@@ -532,6 +564,22 @@ fn a_process_that_forked_has_a_host_of_its_own() {
     assert!(got.len() == 3 && got.iter().all(|got| got.status == 0), "{got:?}");
     let hosts: Vec<String> = trace(&env).into_iter().filter(|call| call.parse::<u32>().is_ok()).collect();
     assert!(hosts.len() == 3 && hosts[0] == hosts[2] && hosts[0] != hosts[1], "{hosts:?}");
+    assert_eq!(told, "");
+}
+
+#[test]
+fn a_host_ends_with_a_caller_that_is_killed_even_if_a_fork_of_it_lives_on() {
+    let env = library(world(), "good", "", "", "");
+    let (got, _) = run(&env, "ak");
+    assert_eq!(got.len(), 2, "{got:?}");
+    assert_eq!(got[1].text, "the host has ended");
+}
+
+#[test]
+fn a_caller_that_ignores_its_children_is_answered_like_any_other() {
+    let env = library(world(), "good", &settings(AMPLE, "deny"), "info->lpContext = info;", "");
+    let (got, told) = run(&env, "iac");
+    assert!(got.len() == 2 && got.iter().all(|got| got.status == 0), "{got:?}");
     assert_eq!(told, "");
 }
 

@@ -277,23 +277,30 @@ impl Talking<'_> {
         if let Some(line) = self.line.take_if(|line| !line.is_quiet()) {
             line.hang_up();
         }
-        let mut line = match self.line.take() {
+        let line = match self.line.take() {
             Some(line) => line,
             None => {
                 self.generation = next(self.generation);
                 Line::open(&self.isolated.load, self.generation, deadline)?
             }
         };
-        match line.ask(call, deadline) {
-            Ok(answer) => {
+        self.ask_on(line, call, deadline)
+    }
+
+    /// Asks this host, which is there for the next operation if it is still good for one.
+    fn ask_on(
+        &mut self,
+        mut line: Line,
+        call: Call<&[u16]>,
+        deadline: Instant,
+    ) -> Result<(u32, Answer), Silence> {
+        let asked = line.ask(call, deadline);
+        match asked {
+            // The host is as it was: it has not been asked, or has answered in order.
+            Ok(_) | Err(Silence::TooLong | Silence::Failed(_)) => {
                 let generation = line.generation;
                 self.line = Some(line);
-                Ok((generation, answer))
-            }
-            // The host is as it was: it has not been asked, or has answered in order.
-            Err(silence @ (Silence::TooLong | Silence::Failed(_))) => {
-                self.line = Some(line);
-                Err(silence)
+                asked.map(|answer| (generation, answer))
             }
             Err(silence) => {
                 line.hang_up();
@@ -309,8 +316,8 @@ impl Talking<'_> {
         call: Call<&[u16]>,
         deadline: Instant,
     ) -> Option<Result<(u32, Answer), Silence>> {
-        let has_it = self.line.as_ref().is_some_and(|line| line.generation == generation && line.is_quiet());
-        has_it.then(|| self.ask(call, deadline))
+        let line = self.line.take_if(|line| line.generation == generation && line.is_quiet())?;
+        Some(self.ask_on(line, call, deadline))
     }
 }
 
