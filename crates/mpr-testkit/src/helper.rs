@@ -113,6 +113,8 @@ fn build() -> PathBuf {
     if profile.ends_with("release") {
         build.arg("--release");
     }
+    // A test under a sanitizer is built for a target by name, and its flags are not for build scripts and macros.
+    build.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     build.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml"));
     if let Some(target) = profile.parent() {
         build.arg("--target-dir").arg(target);
