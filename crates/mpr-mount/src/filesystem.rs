@@ -65,7 +65,7 @@ struct Inner<R: RemoteFs> {
 struct Files<F> {
     by_handle: HashMap<u64, Arc<Open<F>>>,
     by_ino: HashMap<u64, Vec<u64>>,
-    /// Nodes with handles that the kernel has let go and the server has not yet closed.
+    /// Files and directories with handles that the kernel has let go and the server has not yet closed.
     closing: HashMap<u64, usize>,
 }
 
@@ -215,6 +215,15 @@ impl<R: RemoteFs> Inner<R> {
         Some(open)
     }
 
+    /// Takes a directory that was read out of the table. It must then be closed.
+    fn let_go_directory(&self, handle: u64) -> Option<Arc<Listing<R>>> {
+        let listing = locked(&self.directories).get(&handle).cloned()?;
+        *locked(&self.files).closing.entry(listing.ino).or_default() += 1;
+        // Only now: who waits for it must find it in one of the tables.
+        locked(&self.directories).remove(&handle);
+        Some(listing)
+    }
+
     /// A second handle for a file that is open: for a file without a name, which the server opens no more.
     fn share(&self, ino: u64, access: Access) -> Option<u64> {
         let open =
@@ -326,17 +335,25 @@ impl<R: RemoteFs> Inner<R> {
 
     async fn rmdir(&self, parent: u64, name: &str) -> Result<()> {
         let path = self.path_of(parent, name)?;
+        let node = locked(&self.nodes).named(parent, name);
+        if let Some(ino) = node {
+            // Who has read it, closed it and now removes it: until the server has heard of all three, it is
+            // in the way of removing the directory above.
+            self.wait_until(|files| !files.closing.contains_key(&ino)).await;
+        }
         let removed = match self.remote.remove_directory(&path).await {
             Err(Errno(libc::ENOTEMPTY)) => {
-                // A file that was removed while open stays in its directory, under a hidden name, until it is
-                // closed; the kernel tells us of a close only after the program has gone on.
-                let node = locked(&self.nodes).named(parent, name);
+                // What was removed while open stays in its directory until it is closed, a file under a hidden
+                // name; the kernel tells us of a close only after the program has gone on, and another thread
+                // may be about to hear of it.
                 let inside = |ino: &u64| {
                     let nodes = locked(&self.nodes);
                     nodes.is_nameless(*ino) && nodes.parent(*ino) == node
                 };
-                let settled =
-                    self.wait_until(|files| files.closing.is_empty() && !files.by_ino.keys().any(inside));
+                let read = || locked(&self.directories).values().any(|listing| inside(&listing.ino));
+                let settled = self.wait_until(|files| {
+                    files.closing.is_empty() && !files.by_ino.keys().any(inside) && !read()
+                });
                 let _ = tokio::time::timeout(SETTLE, settled).await;
                 self.remote.remove_directory(&path).await
             }
@@ -875,12 +892,10 @@ impl<R: RemoteFs> Filesystem for Mounted<R> {
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        let listing = locked(&self.0.directories).remove(&handle.0);
+        let listing = self.0.let_go_directory(handle.0);
         self.spawn(|fs| async move {
-            if let Some(listing) = listing
-                && let Some(directory) = listing.at.lock().await.directory.take()
-            {
-                fs.remote.close_directory(&directory).await;
+            if let Some(listing) = listing {
+                fs.close_directory(&listing).await;
             }
             reply.ok();
         });
@@ -929,6 +944,13 @@ impl<R: RemoteFs> Inner<R> {
     async fn close(&self, open: &Open<R::File>) {
         self.remote.close(&open.file).await;
         self.has_closed(open.ino);
+    }
+
+    async fn close_directory(&self, listing: &Listing<R>) {
+        if let Some(directory) = listing.at.lock().await.directory.take() {
+            self.remote.close_directory(&directory).await;
+        }
+        self.has_closed(listing.ino);
     }
 }
 

@@ -494,6 +494,24 @@ fn a_repository_can_live_on_a_share() {
 }
 
 #[test]
+fn a_tree_is_removed_however_late_its_directories_are_closed() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("trees");
+    thread::scope(|scope| {
+        for tree in 0..8 {
+            let root = here.join(format!("tree{tree}"));
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    fs::create_dir_all(root.join("a/b/c/d")).unwrap();
+                    // It reads a directory, closes it, removes it, and goes on with the one above.
+                    fs::remove_dir_all(&root).unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn a_program_can_be_built_and_run_on_a_share() {
     let mounted = Mounted::share("rw");
     let (here, _) = mounted.place("built");
