@@ -41,10 +41,18 @@ use crate::link::{Link, Trouble, parse};
 use crate::session::{OnStage, PATIENCE, Target};
 use crate::wire::{self, Facts};
 
+/// Pauses between attempts to make a lost connection again: a server that lost it is often still busy with that.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 /// After a connection could not be made again, how long every request fails at once instead of trying.
 const COOL_DOWN: Duration = Duration::from_secs(2);
 /// Bytes of the first part of a listing, which comes with opening the directory.
 const FIRST_LISTING: u32 = 65536;
+
+/// Whether a failure to connect is one of the way to the server, and not an answer about the user or the share.
+fn is_passing(failure: &Failure) -> bool {
+    matches!(Status(failure.status), Status::BAD_NETPATH | Status::NET_ERROR | Status::FUNCTION_BUSY)
+}
 
 const EXAMINE: u32 = FileAccessMask::FILE_READ_ATTRIBUTES;
 const READ: u32 = FileAccessMask::FILE_READ_DATA | FileAccessMask::FILE_READ_EA | EXAMINE;
@@ -197,8 +205,7 @@ impl SmbFs {
         if failed.is_some_and(|when| when.elapsed() < COOL_DOWN) {
             return Err(Trouble::Lost);
         }
-        let again = Link::to(&self.target, &self.share, Some(&link), &|_| {});
-        match tokio::time::timeout(PATIENCE, again).await {
+        match tokio::time::timeout(PATIENCE, self.again(&link)).await {
             Ok(Ok(new)) => {
                 debug_assert_ne!(new.session(), link.session());
                 let new = Arc::new(new);
@@ -212,6 +219,17 @@ impl SmbFs {
                 Err(Trouble::Lost)
             }
         }
+    }
+
+    /// Makes a lost connection again. A server that refuses to is not asked twice: that could lock the account.
+    async fn again(&self, lost: &Link) -> std::result::Result<Link, Failure> {
+        for pause in PAUSES {
+            match Link::to(&self.target, &self.share, Some(lost), &|_| {}).await {
+                Err(failure) if is_passing(&failure) => tokio::time::sleep(pause).await,
+                answer => return answer,
+            }
+        }
+        Link::to(&self.target, &self.share, Some(lost), &|_| {}).await
     }
 
     fn full(&self, path: &str) -> String {
