@@ -6,6 +6,7 @@
 use mpr_plugin::{Status, WideStr, WideString, borrow_wide, last_error};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 /// A provider's own code with a text and a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,8 +19,11 @@ pub struct ExtendedError {
     pub provider: WideString,
 }
 
+/// Shared with whoever follows it: a call over several providers keeps the record from before without copying it.
+type Record = Option<Rc<ExtendedError>>;
+
 thread_local! {
-    static RECORD: RefCell<Option<Box<ExtendedError>>> = const { RefCell::new(None) };
+    static RECORD: RefCell<Record> = const { RefCell::new(None) };
     /// How often something was recorded on this thread.
     static WRITTEN: Cell<u64> = const { Cell::new(0) };
 }
@@ -33,7 +37,7 @@ pub fn recorded() -> ExtendedError {
 /// Records an error for this thread, in place of the one before.
 pub fn record(code: u32, text: &WideStr, provider: &WideStr) {
     let error = ExtendedError { code, text: text.to_ucstring(), provider: provider.to_ucstring() };
-    RECORD.set(Some(Box::new(error)));
+    RECORD.set(Some(Rc::new(error)));
     WRITTEN.set(WRITTEN.get() + 1);
 }
 
@@ -52,17 +56,15 @@ pub(crate) struct Witness {
     answers: SmallVec<[(Status, Record); 8]>,
 }
 
-type Record = Option<Box<ExtendedError>>;
-
 impl Witness {
     pub(crate) fn new() -> Self {
-        Witness { before: take_copy(), written: WRITTEN.get(), answers: SmallVec::new() }
+        Witness { before: current(), written: WRITTEN.get(), answers: SmallVec::new() }
     }
 
     /// A provider has answered `status`, and may have recorded something.
     pub(crate) fn saw(&mut self, status: Status) {
         let written = WRITTEN.get();
-        let record = if written == self.written { None } else { take_copy() };
+        let record = if written == self.written { None } else { current() };
         self.written = written;
         self.answers.push((status, record));
     }
@@ -75,7 +77,7 @@ impl Witness {
     }
 }
 
-fn take_copy() -> Record {
+fn current() -> Record {
     RECORD.with_borrow(Clone::clone)
 }
 
