@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use fuser::{
     FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
     LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
@@ -137,7 +138,8 @@ impl<R: RemoteFs> Inner<R> {
     fn attr(&self, ino: u64, now: &Attributes) -> FileAttr {
         let (kind, nlink) = match now.kind {
             Kind::Directory => (FileType::Directory, 1), // 1: not counted
-            Kind::File => (FileType::RegularFile, 1),
+            Kind::File => (FileType::RegularFile, now.links),
+            Kind::Symlink => (FileType::Symlink, now.links),
         };
         // Some servers round what a file takes up to a megabyte; nobody wants to see that in `du`.
         let taken = now.allocated.min(now.size.next_multiple_of(4096));
@@ -729,7 +731,7 @@ impl<R: RemoteFs> Filesystem for Mounted<R> {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let data = data.to_vec();
+        let data = Bytes::copy_from_slice(data);
         self.spawn(|fs| async move {
             let Some(open) = fs.handle(ino.0, Some(handle.0), |open| open.write) else {
                 return reply.error(fuser::Errno::EBADF);
@@ -831,6 +833,7 @@ impl<R: RemoteFs> Filesystem for Mounted<R> {
                         let kind = match entry.attributes.kind {
                             Kind::Directory => FileType::Directory,
                             Kind::File => FileType::RegularFile,
+                            Kind::Symlink => FileType::Symlink,
                         };
                         // The number is for people; the kernel asks for a name before it uses the file.
                         reply.add(INodeNo(entry.attributes.id.max(2)), next, kind, &entry.name)
@@ -958,6 +961,7 @@ fn nothing_known() -> Attributes {
     let never = SystemTime::UNIX_EPOCH;
     Attributes {
         kind: Kind::Directory,
+        links: 1,
         size: 0,
         allocated: 0,
         accessed: never,

@@ -186,6 +186,7 @@ mod tests {
 
     fn thing(kind: Kind, id: u64) -> Attributes {
         Attributes {
+            links: 1,
             kind,
             size: 0,
             allocated: 0,

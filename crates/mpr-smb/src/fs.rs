@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use mpr_abi::Status;
 use mpr_helper::control::Health;
 use mpr_helper::protocol::{Failure, Share};
@@ -577,7 +578,7 @@ impl RemoteFs for SmbFs {
         Ok((file, Facts::of_create(&created).with_number(number)))
     }
 
-    async fn read(&self, file: &SmbFile, offset: u64, len: usize) -> Result<Vec<u8>> {
+    async fn read(&self, file: &SmbFile, offset: u64, len: usize) -> Result<Bytes> {
         let mut data = Vec::new();
         let mut attempts = 0;
         while data.len() < len {
@@ -604,36 +605,22 @@ impl RemoteFs for SmbFs {
                 Err(trouble) => return Err(trouble.into()),
             }
         }
-        Ok(data)
+        Ok(data.into())
     }
 
-    async fn write(&self, file: &SmbFile, offset: u64, data: Vec<u8>) -> Result<()> {
+    async fn write(&self, file: &SmbFile, offset: u64, data: Bytes) -> Result<()> {
         let Held { link, id, _using } = self.handle(&file.0).await?;
-        let total = data.len();
         let mut done = 0;
-        let mut rest = data;
-        while done < total {
-            let part = if rest.len() > link.max_write as usize {
-                let tail = rest.split_off(link.max_write as usize);
-                std::mem::replace(&mut rest, tail)
-            } else {
-                std::mem::take(&mut rest)
-            };
-            let sent = part.len();
-            let request = wire::write_request(id, offset + done as u64, part);
-            let answer: WriteResponse =
-                link.call(Command::Write, &request, u32::try_from(sent).unwrap_or(u32::MAX)).await?;
+        while done < data.len() {
+            let rest = &data[done..];
+            let part = &rest[..rest.len().min(link.max_write as usize)];
+            let request = wire::write_request(id, offset + done as u64, part.to_vec());
+            let payload = u32::try_from(part.len()).unwrap_or(u32::MAX);
+            let answer: WriteResponse = link.call(Command::Write, &request, payload).await?;
             match answer.count as usize {
-                count if count == sent => done += sent,
-                // Less than it was given: the rest of this part goes out again from where it stopped.
-                count if count > 0 && count < sent => {
-                    done += count;
-                    let mut again = request.data;
-                    again.drain(..count);
-                    again.append(&mut rest);
-                    rest = again;
-                }
                 0 => return Err(Errno(libc::ENOSPC)),
+                // Less than it was given goes out again from where it stopped.
+                count if count <= part.len() => done += count,
                 _ => return Err(Trouble::Garbled.into()),
             }
         }
@@ -846,10 +833,10 @@ impl SmbFs {
         let (old, new) = (old.with_number(old_number), new.with_number(new_number));
         match (old.kind, new.kind) {
             (Kind::Directory, Kind::Directory) => self.remove_directory(to).await.map(|()| true),
-            (Kind::File, Kind::File) if old.read_only => Ok(self.allow_writing(to).await.map(|()| true)?),
-            (Kind::Directory, Kind::File) => Err(Errno(libc::EISDIR)),
-            (Kind::File, Kind::Directory) => Err(Errno(libc::ENOTDIR)),
-            (Kind::File, Kind::File) => Ok(false),
+            (Kind::Directory, _) => Err(Errno(libc::EISDIR)),
+            (_, Kind::Directory) => Err(Errno(libc::ENOTDIR)),
+            (_, _) if old.read_only => Ok(self.allow_writing(to).await.map(|()| true)?),
+            (_, _) => Ok(false),
         }
     }
 }

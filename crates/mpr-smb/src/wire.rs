@@ -249,6 +249,7 @@ impl Facts {
             id,
             // On a directory the bit says "has a custom icon" and forbids nothing.
             read_only: kind == Kind::File && attributes.is_readonly(),
+            links: 1,
         }
     }
 }
