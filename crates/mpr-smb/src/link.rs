@@ -36,6 +36,9 @@ pub(crate) enum Trouble {
     Garbled,
 }
 
+/// Outcome of a request.
+pub(crate) type Asked<T> = Result<T, Trouble>;
+
 impl From<Trouble> for Errno {
     fn from(trouble: Trouble) -> Errno {
         match trouble {

@@ -1,0 +1,167 @@
+//! Names: making directories, removing, renaming, and what is open meanwhile.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Weak;
+use std::sync::atomic::Ordering;
+
+use mpr_remotefs::{Attributes, Errno, Kind, Result};
+use smb2::msg::close::CloseResponse;
+use smb2::msg::create::CreateDisposition;
+use smb2::types::flags::{FileAccessMask, FileAttributes};
+use smb2::types::status::NtStatus;
+use smb2::types::{Command, FileId};
+
+use super::{EXAMINE, SmbFs, locked};
+use crate::link::{Asked, Trouble};
+use crate::wire::{self, Facts};
+
+impl SmbFs {
+    pub(super) async fn add_directory(&self, path: &str) -> Result<Attributes> {
+        let link = self.link().await?;
+        let (created, number) = self
+            .create_raw(
+                &link,
+                path,
+                EXAMINE,
+                CreateDisposition::FileCreate,
+                wire::DIRECTORY,
+                FileAttributes::DIRECTORY,
+            )
+            .await?;
+        let _ = link.call::<CloseResponse>(Command::Close, &wire::close(created.file_id), 0).await;
+        Ok(Facts::of_create(&created).with_number(number))
+    }
+
+    pub(super) async fn drop_directory(&self, path: &str) -> Result<()> {
+        Ok(self.remove_anyway(path, wire::DIRECTORY).await?)
+    }
+
+    pub(super) async fn drop_file(&self, path: &str, open_here: bool) -> Result<()> {
+        if open_here {
+            let hidden = Self::hidden_name(path);
+            if self.try_rename(path, &hidden, false).await.is_ok() {
+                self.follow(path, &hidden);
+                for file in locked(&self.open).values().filter_map(Weak::upgrade) {
+                    if *locked(&file.path) == hidden {
+                        file.removed.store(true, Ordering::Relaxed);
+                    }
+                }
+                return Ok(self.remove_anyway(&hidden, wire::NOT_DIRECTORY).await?);
+            }
+            // A server that does not rename what is open still removes it, at the latest when it is closed.
+        }
+        Ok(self.remove_anyway(path, wire::NOT_DIRECTORY).await?)
+    }
+
+    pub(super) async fn move_name(&self, from: &str, to: &str, replace: bool) -> Result<()> {
+        let denied = |renamed: &Asked<()>| {
+            matches!(
+                renamed,
+                Err(Trouble::Status(
+                    NtStatus::ACCESS_DENIED | NtStatus::OBJECT_NAME_COLLISION | NtStatus::SHARING_VIOLATION
+                ))
+            )
+        };
+        let mut renamed = self.try_rename(from, to, replace).await;
+        if denied(&renamed) && replace && self.make_way(from, to).await? {
+            renamed = self.try_rename(from, to, true).await;
+        }
+        let mut _parked = Vec::new();
+        if denied(&renamed)
+            && let Ok(parked) = self.park(from).await
+        {
+            _parked = parked;
+            renamed = self.try_rename(from, to, replace).await;
+        }
+        renamed?;
+        self.follow(from, to);
+        Ok(())
+    }
+
+    /// Servers replace a file, but neither a directory nor a file that forbids writing; a kernel expects both.
+    /// Says whether it is worth trying again.
+    async fn make_way(&self, from: &str, to: &str) -> Result<bool> {
+        let (old, old_number) = match self.facts(to).await {
+            Ok(found) => found,
+            Err(Trouble::Status(status)) if crate::status::errno(status) == Errno::NOT_FOUND => {
+                return Ok(false);
+            }
+            Err(trouble) => return Err(trouble.into()),
+        };
+        let (new, new_number) = self.facts(from).await?;
+        if old_number == new_number && old_number != 0 {
+            // Two spellings of one name, on a server that does not tell upper from lower case.
+            return Ok(false);
+        }
+        let (old, new) = (old.with_number(old_number), new.with_number(new_number));
+        match (old.kind, new.kind) {
+            (Kind::Directory, Kind::Directory) => self.drop_directory(to).await.map(|()| true),
+            (Kind::Directory, _) => Err(Errno(libc::EISDIR)),
+            (_, Kind::Directory) => Err(Errno(libc::ENOTDIR)),
+            (_, _) if old.read_only => Ok(self.allow_writing(to).await.map(|()| true)?),
+            (_, _) => Ok(false),
+        }
+    }
+
+    /// Files that are open here follow when they, or a directory above them, are renamed.
+    fn follow(&self, from: &str, to: &str) {
+        locked(&self.open).retain(|_, file| {
+            let Some(file) = file.upgrade() else { return false };
+            let mut path = locked(&file.path);
+            if let Some(rest) = path.strip_prefix(from)
+                && (rest.is_empty() || rest.starts_with('/'))
+            {
+                *path = format!("{to}{rest}");
+            }
+            true
+        });
+    }
+
+    async fn try_rename(&self, from: &str, to: &str, replace: bool) -> Asked<()> {
+        let rename = wire::set_name(&self.full(to), replace, FileId::SENTINEL);
+        let access = FileAccessMask::DELETE | EXAMINE;
+        self.work(from, access, wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &rename)]).await.map(drop)
+    }
+
+    async fn try_remove(&self, path: &str, options: u32) -> Asked<()> {
+        let removed = wire::set_removed(FileId::SENTINEL);
+        let access = FileAccessMask::DELETE | EXAMINE;
+        self.work(path, access, options | wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &removed)])
+            .await
+            .map(drop)
+    }
+
+    /// Removes a file even if writing to it is forbidden: here that is a matter of the directory.
+    async fn remove_anyway(&self, path: &str, options: u32) -> Asked<()> {
+        match self.try_remove(path, options).await {
+            Err(Trouble::Status(NtStatus::CANNOT_DELETE)) => {
+                self.allow_writing(path).await?;
+                self.try_remove(path, options).await
+            }
+            done => done,
+        }
+    }
+
+    fn hidden_name(path: &str) -> String {
+        let random = || RandomState::new().build_hasher().finish();
+        let name = format!("{}{:016x}{:016x}", wire::REMOVED_PREFIX, random(), random());
+        match path.rsplit_once('/') {
+            Some((directory, _)) => format!("{directory}/{name}"),
+            None => name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_file_hides_in_its_own_directory_under_a_name_of_its_own() {
+        let one = SmbFs::hidden_name("a/b/c");
+        assert!(one.starts_with("a/b/.mpr-deleted-") && one.len() == "a/b/.mpr-deleted-".len() + 32, "{one}");
+        assert_ne!(one, SmbFs::hidden_name("a/b/c"));
+        assert!(SmbFs::hidden_name("c").starts_with(wire::REMOVED_PREFIX));
+    }
+}
