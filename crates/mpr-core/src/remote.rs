@@ -55,6 +55,30 @@ pub fn is_canonical(name: &[u16]) -> bool {
     name.first() == Some(&BACKSLASH)
 }
 
+/// A name as it may be written down: without the part of a URL before the `@`, where a user is named and where
+/// some put a password. A port behind the `@` of a UNC name stays.
+#[must_use]
+pub fn without_userinfo(name: &str) -> String {
+    let begin = match name.find("://") {
+        Some(scheme) => scheme + 3,
+        None => name.len() - name.trim_start_matches(['\\', '/']).len(),
+    };
+    let (scheme, rest) = name.split_at(begin);
+    let authority = &rest[..rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len())];
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let end = match authority.rfind('@') {
+        Some(at) if scheme.starts_with(['\\', '/']) => {
+            let behind = &authority[at + 1..];
+            (!is_port(behind) && !behind.eq_ignore_ascii_case("ssl")).then_some(at)
+        }
+        Some(at) => Some(at),
+        // What follows the colon is no port: a password, with a character in it that should have been escaped.
+        None if authority.split_once(':').is_some_and(|(_, port)| !is_port(port)) => rest.rfind('@'),
+        None => None,
+    };
+    format!("{scheme}{}", &rest[end.map_or(0, |at| at + 1)..])
+}
+
 /// Rewrites a remote name given in UTF-16 without terminator. `None`: it is to be passed on as it is.
 ///
 /// # Errors
@@ -300,6 +324,27 @@ mod tests {
     fn urls_of_other_networks_are_passed_on() {
         for url in ["https://srv/dav", "nfs://srv/export", "sftp://ann@srv/home"] {
             assert_eq!(rewritten(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_stands_before_the_host_of_a_url_is_not_written_down() {
+        for (name, written) in [
+            ("smb://ann:hunter2@nas/x", "smb://nas/x"),
+            ("davs://ann@nas:8443/a@b", "davs://nas:8443/a@b"),
+            ("gopher://ann:h@unter2@nas/x", "gopher://nas/x"),
+            ("smb://ann:hun/ter2@nas/x", "smb://nas/x"),
+            ("https://nas:8443/x@y", "https://nas:8443/x@y"),
+            ("ann:hunter2@nas:/export", "nas:/export"),
+            ("nas:/export@x", "nas:/export@x"),
+            (r"\\ann:hunter2@nas\x", r"\\nas\x"),
+            (r"\\nas@14450\x@y", r"\\nas@14450\x@y"),
+            (r"\\nas@SSL@8443\x", r"\\nas@SSL@8443\x"),
+            ("//ann:hunter2@nas/x", "//nas/x"),
+            ("", ""),
+            ("@", ""),
+        ] {
+            assert_eq!(without_userinfo(name), written, "{name}");
         }
     }
 

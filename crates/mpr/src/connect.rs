@@ -7,6 +7,7 @@
 use crate::notifyees::Announced;
 use crate::providers::{Provider, Selection};
 use crate::store::Entry;
+use crate::trace::{self, Kind, Request, Tracer};
 use crate::{Router, extended_error};
 use mpr_core::device::{DeviceClass, LocalDevice};
 use mpr_core::notify::When;
@@ -95,6 +96,27 @@ impl Default for AddRequest<'_> {
     }
 }
 
+impl AddRequest<'_> {
+    /// As it is recorded before anything was made of it.
+    fn recorded(&self) -> Request {
+        let text =
+            |name: Option<&WideStr>| name.map(WideStr::to_string_lossy).filter(|name| !name.is_empty());
+        let user = match self.credentials {
+            Credentials::Password { user, .. } => user,
+            Credentials::Buffer(_) | Credentials::MissingBuffer => None,
+        };
+        Request {
+            remote: self.remote.map(Request::name),
+            local: text(self.local),
+            provider: text(self.provider),
+            user: text(user),
+            kind: Some(self.kind),
+            flags: self.flags,
+            force: false,
+        }
+    }
+}
+
 /// Where `WNetUseConnection` is to report the name by which the resource can be reached.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessBuffer {
@@ -142,6 +164,17 @@ pub enum UseError {
     Failed(Status),
 }
 
+impl UseError {
+    /// What the other functions answer in its place.
+    fn status(error: Option<&UseError>) -> Status {
+        match error {
+            None => Status::SUCCESS,
+            Some(UseError::Failed(status)) => *status,
+            Some(UseError::AccessNameTooLong { .. }) => Status::MORE_DATA,
+        }
+    }
+}
+
 impl From<Status> for UseError {
     fn from(status: Status) -> Self {
         UseError::Failed(status)
@@ -158,11 +191,7 @@ impl Router {
     /// The codes of `spec/wnet.md` §4.7, and whatever a provider or notification library answers.
     #[inline]
     pub fn add_connection<'a>(&self, request: &AddRequest<'a>) -> Result<Added<'a>, Status> {
-        match self.connect(request, Form::Add) {
-            Ok(added) => Ok(added),
-            Err(UseError::Failed(status)) => Err(status),
-            Err(UseError::AccessNameTooLong { .. }) => Err(Status::MORE_DATA),
-        }
+        self.connect(request, Form::Add).map_err(|error| UseError::status(Some(&error)))
     }
 
     /// Makes a connection, as `WNetUseConnection` and `4` do: a device may be chosen, and the name to reach
@@ -181,8 +210,30 @@ impl Router {
 
     #[inline]
     fn connect<'a>(&self, request: &AddRequest<'a>, form: Form) -> Result<Added<'a>, UseError> {
-        let mut connect = self.judge(request, form)?;
+        match self.is_traced() {
+            false => self.connect_with(request, form, None),
+            true => self.connect_traced(request, form),
+        }
+    }
+
+    #[cold]
+    fn connect_traced<'a>(&self, request: &AddRequest<'a>, form: Form) -> Result<Added<'a>, UseError> {
+        let tracer = Tracer::begin(Kind::Add, request.recorded());
+        let result = self.connect_with(request, form, Some(&tracer));
+        _ = tracer.end(UseError::status(result.as_ref().err()));
+        result
+    }
+
+    #[inline]
+    fn connect_with<'a>(
+        &self,
+        request: &AddRequest<'a>,
+        form: Form,
+        tracer: Option<&Tracer>,
+    ) -> Result<Added<'a>, UseError> {
+        let mut connect = self.judge(request, form, tracer)?;
         connect.check_device()?;
+        connect.accept();
         let status = self.notifyees().announce(&mut connect, self.retry_limit());
         status.ok()?;
         let Connect { local, redirected, remote, .. } = connect;
@@ -192,20 +243,39 @@ impl Router {
 
     /// Makes a connection that is being restored: nobody is told, and nothing is remembered anew.
     pub(crate) fn connect_unannounced(&self, request: &AddRequest<'_>) -> Result<(), Status> {
-        match self.judge(request, Form::Add) {
+        if !self.is_traced() {
+            return self.connect_unannounced_with(request, None);
+        }
+        let tracer = Tracer::begin(Kind::Add, request.recorded());
+        tracer.mark(|operation| operation.restore = true);
+        let result = self.connect_unannounced_with(request, Some(&tracer));
+        tracer.end(result.into()).ok()
+    }
+
+    fn connect_unannounced_with(
+        &self,
+        request: &AddRequest<'_>,
+        tracer: Option<&Tracer>,
+    ) -> Result<(), Status> {
+        match self.judge(request, Form::Add, tracer) {
             Ok(mut connect) => {
                 connect.check_device()?;
+                connect.accept();
                 connect.attempt().ok()
             }
-            Err(UseError::Failed(status)) => Err(status),
-            Err(UseError::AccessNameTooLong { .. }) => Err(Status::MORE_DATA),
+            Err(error) => UseError::status(Some(&error)).ok(),
         }
     }
 
     /// What the router can see for itself, in the order of DECISION W14 up to test 12; the rest is
     /// [`Connect::check_device`]. Nobody is called back for a request that is refused by either.
     #[inline(always)]
-    fn judge<'r, 'a>(&'r self, request: &'r AddRequest<'a>, form: Form) -> Result<Connect<'r, 'a>, UseError> {
+    fn judge<'r, 'a>(
+        &'r self,
+        request: &'r AddRequest<'a>,
+        form: Form,
+        tracer: Option<&'r Tracer>,
+    ) -> Result<Connect<'r, 'a>, UseError> {
         let access = match form {
             Form::Add => None,
             Form::Use(access) => access,
@@ -274,6 +344,7 @@ impl Router {
             automatic,
             redirected: None,
             provider: None,
+            tracer,
         })
     }
 
@@ -328,9 +399,24 @@ struct Connect<'r, 'a> {
     redirected: Option<WideString>,
     /// The provider that made the connection, after a success.
     provider: Option<&'r Provider>,
+    /// Who puts down what happens, if anybody does.
+    tracer: Option<&'r Tracer>,
 }
 
 impl<'r> Connect<'r, '_> {
+    /// The request has passed every test.
+    #[inline]
+    fn accept(&self) {
+        if let Some(tracer) = self.tracer {
+            tracer.accept(|request| {
+                request.remote = Some(Request::name(&self.remote));
+                request.kind = Some(self.kind);
+                request.user =
+                    request.user.take().or(self.url_user.as_ref().map(|user| user.to_string_lossy()));
+            });
+        }
+    }
+
     /// Tests 13 to 15: is the device free, can it be remembered, is it remembered for something else?
     #[inline]
     fn check_device(&self) -> Result<(), Status> {
@@ -412,12 +498,19 @@ impl<'r> Connect<'r, '_> {
             if provider.requires_device && local.is_none() {
                 let kind = self.class_to_choose() as u32;
                 let (device, ()) = self.first_free(|device| {
-                    provider.network().add_connection(&AddConnection { local: Some(device), kind, ..asked })
+                    let asked = AddConnection { local: Some(device), kind, ..asked };
+                    self.ask(provider, &asked)
                 })?;
                 return Ok((provider, Some(device)));
             }
-            provider.network().add_connection(&asked).map(|()| (provider, None))
+            self.ask(provider, &asked).map(|()| (provider, None))
         })
+    }
+
+    #[inline]
+    fn ask(&self, provider: &Provider, asked: &AddConnection<'_>) -> Result<(), Status> {
+        let device = if self.local.is_none() { asked.local } else { None };
+        trace::asked(self.tracer, &provider.name, device, || provider.network().add_connection(asked))
     }
 
     /// The class of a device that is chosen.
@@ -531,15 +624,17 @@ impl Announced for Connect<'_, '_> {
 
     #[inline]
     fn attempt(&mut self) -> Status {
-        let tried = if self.automatic { self.choose_and_route() } else { self.route(self.local) };
-        match tried {
-            Ok((provider, redirected)) => {
-                self.provider = Some(provider);
-                self.redirected = redirected;
-                Status::SUCCESS
+        trace::attempted(self.tracer, || {
+            let tried = if self.automatic { self.choose_and_route() } else { self.route(self.local) };
+            match tried {
+                Ok((provider, redirected)) => {
+                    self.provider = Some(provider);
+                    self.redirected = redirected;
+                    Status::SUCCESS
+                }
+                Err(status) => status,
             }
-            Err(status) => status,
-        }
+        })
     }
 
     #[inline]
@@ -547,6 +642,11 @@ impl Announced for Connect<'_, '_> {
         if self.request.flags & (CONNECT_UPDATE_PROFILE | CONNECT_UPDATE_RECENT) == 0 {
             return Status::SUCCESS;
         }
-        self.remember().into()
+        trace::saved(self.tracer, || self.remember().into())
+    }
+
+    #[inline]
+    fn tracer(&self) -> Option<&Tracer> {
+        self.tracer
     }
 }

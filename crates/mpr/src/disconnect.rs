@@ -4,6 +4,7 @@ use crate::Router;
 use crate::connect::canonical;
 use crate::notifyees::Announced;
 use crate::providers::{Provider, Selection};
+use crate::trace::{self, Kind, Request, Tracer};
 use mpr_core::device::LocalDevice;
 use mpr_core::notify::When;
 use mpr_core::routing::Purpose;
@@ -27,6 +28,18 @@ pub struct CancelRequest<'a> {
     pub force: bool,
 }
 
+impl CancelRequest<'_> {
+    /// As it is recorded before anything was made of it.
+    fn recorded(&self) -> Request {
+        let mut record = Request { flags: self.flags, force: self.force, ..Request::default() };
+        match LocalDevice::parse(self.name.as_slice()) {
+            Some(_) => record.local = Some(self.name.to_string_lossy()),
+            None => record.remote = Some(Request::name(self.name)),
+        }
+        record
+    }
+}
+
 impl Router {
     /// Cancels a connection, as `WNetCancelConnection2` does. `WNetCancelConnection` is the same with
     /// `CONNECT_UPDATE_PROFILE` (DECISION W18).
@@ -36,12 +49,38 @@ impl Router {
     /// The codes of `spec/wnet.md` §5.4, and whatever a provider or notification library answers.
     #[inline]
     pub fn cancel_connection(&self, request: &CancelRequest<'_>) -> Result<(), Status> {
-        let mut cancel = self.judge_cancel(request)?;
+        match self.is_traced() {
+            false => self.cancel_with(request, None),
+            true => self.cancel_traced(request),
+        }
+    }
+
+    #[cold]
+    fn cancel_traced(&self, request: &CancelRequest<'_>) -> Result<(), Status> {
+        let tracer = Tracer::begin(Kind::Cancel, request.recorded());
+        let result = self.cancel_with(request, Some(&tracer));
+        tracer.end(result.into()).ok()
+    }
+
+    #[inline]
+    fn cancel_with(&self, request: &CancelRequest<'_>, tracer: Option<&Tracer>) -> Result<(), Status> {
+        let mut cancel = self.judge_cancel(request, tracer)?;
+        if let Some(tracer) = tracer {
+            tracer.accept(|record| {
+                if cancel.device.is_none() {
+                    record.remote = Some(Request::name(&cancel.name));
+                }
+            });
+        }
         self.notifyees().announce(&mut cancel, self.retry_limit()).ok()
     }
 
     #[inline(always)]
-    fn judge_cancel<'r, 'a>(&'r self, request: &CancelRequest<'a>) -> Result<Cancel<'r, 'a>, Status> {
+    fn judge_cancel<'r, 'a>(
+        &'r self,
+        request: &CancelRequest<'a>,
+        tracer: Option<&'r Tracer>,
+    ) -> Result<Cancel<'r, 'a>, Status> {
         if request.name.is_empty() || request.flags & !CONNECT_ADD_MASK != 0 {
             return Err(Status::BAD_VALUE);
         }
@@ -77,6 +116,7 @@ impl Router {
             remembered_by,
             by: None,
             forgotten: false,
+            tracer,
         })
     }
 }
@@ -97,6 +137,8 @@ struct Cancel<'r, 'a> {
     by: Option<Cow<'r, WideStr>>,
     /// Whether forgetting was all there was to do, and was done.
     forgotten: bool,
+    /// Who puts down what happens, if anybody does.
+    tracer: Option<&'r Tracer>,
 }
 
 impl<'r> Cancel<'r, '_> {
@@ -115,12 +157,38 @@ impl<'r> Cancel<'r, '_> {
         let can = |capabilities: &Capabilities| {
             capabilities.connection & (WNNC_CON_CANCELCONNECTION | WNNC_CON_CANCELCONNECTION2) != 0
         };
-        let ask = |provider: &'r Provider| provider.network().cancel_connection(&asked);
+        let ask = |provider: &'r Provider| {
+            trace::asked(self.tracer, &provider.name, None, || provider.network().cancel_connection(&asked))
+        };
         let everybody = Selection::All(providers);
         if self.device.is_some() {
             everybody.route(Purpose::Connection, can, |provider| ask(provider).map(|()| provider))
         } else {
             everybody.route_to_all(Purpose::Connection, can, ask)
+        }
+    }
+
+    /// One run through the providers, and what is left to be done without any.
+    #[inline]
+    fn try_to_cancel(&mut self) -> Status {
+        match self.route() {
+            Ok(provider) => {
+                self.by = Some(Cow::Borrowed(&provider.name));
+                Status::SUCCESS
+            }
+            // Only the remembered connection existed: forgetting it is all there was to do.
+            Err(
+                Status::NOT_CONNECTED
+                | Status::NO_NETWORK
+                | Status::NO_NET_OR_BAD_PATH
+                | Status::NOT_SUPPORTED,
+            ) if self.remembered_by.is_some() => {
+                self.by = self.remembered_by.clone().map(Cow::Owned);
+                let forgotten = trace::saved(self.tracer, || self.forget().into());
+                self.forgotten = forgotten.is_success();
+                forgotten
+            }
+            Err(status) => status,
         }
     }
 
@@ -155,29 +223,19 @@ impl Announced for Cancel<'_, '_> {
 
     #[inline]
     fn attempt(&mut self) -> Status {
-        match self.route() {
-            Ok(provider) => {
-                self.by = Some(Cow::Borrowed(&provider.name));
-                Status::SUCCESS
-            }
-            // Only the remembered connection existed: forgetting it is all there was to do.
-            Err(
-                Status::NOT_CONNECTED
-                | Status::NO_NETWORK
-                | Status::NO_NET_OR_BAD_PATH
-                | Status::NOT_SUPPORTED,
-            ) if self.remembered_by.is_some() => {
-                self.by = self.remembered_by.clone().map(Cow::Owned);
-                let forgotten = self.forget();
-                self.forgotten = forgotten.is_ok();
-                forgotten.into()
-            }
-            Err(status) => status,
-        }
+        trace::attempted(self.tracer, || self.try_to_cancel())
     }
 
     #[inline]
     fn save(&mut self) -> Status {
-        if self.forgotten { Status::SUCCESS } else { self.forget().into() }
+        if self.forgotten || self.flags == 0 {
+            return Status::SUCCESS;
+        }
+        trace::saved(self.tracer, || self.forget().into())
+    }
+
+    #[inline]
+    fn tracer(&self) -> Option<&Tracer> {
+        self.tracer
     }
 }

@@ -41,6 +41,11 @@ pub fn record(code: u32, text: &WideStr, provider: &WideStr) {
     WRITTEN.set(WRITTEN.get() + 1);
 }
 
+/// How often something was recorded on this thread: whether it has changed tells whether somebody did.
+pub(crate) fn written() -> u64 {
+    WRITTEN.get()
+}
+
 /// Forgets what was recorded on this thread. No WNet function does; a program that wants to know whether
 /// its next call leaves something behind may.
 pub fn clear() {

@@ -39,6 +39,7 @@ mod restore;
 mod router;
 pub mod store;
 mod system;
+pub mod trace;
 mod trust;
 
 pub use connect::{AccessBuffer, AddRequest, Added, Credentials, UseError};

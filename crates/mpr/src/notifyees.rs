@@ -1,6 +1,7 @@
 //! The table of notification libraries, and the announcement of one operation to them.
 
 use crate::Problem;
+use crate::trace::{self, Tracer};
 use mpr_core::notify::{Operation, Step, When};
 use mpr_plugin::abi::{NOTIFY_POST, NOTIFY_PRE, NOTIFYINFO};
 use mpr_plugin::{Event, Notifyee, Status};
@@ -84,12 +85,17 @@ pub(crate) fn operation() -> u64 {
     OPERATION.get()
 }
 
+/// The number of an operation as it is told and recorded: that of this process makes it the only one.
+pub(crate) fn operation_id(operation: u64) -> String {
+    format!("{:x}-{operation:x}", std::process::id())
+}
+
 /// One operation on this thread has a number of its own for as long as this lives; then the one around it has.
-struct Numbered(u64);
+pub(crate) struct Numbered(u64);
 
 impl Numbered {
     #[inline]
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Numbered(OPERATION.replace(0))
     }
 }
@@ -167,6 +173,8 @@ pub(crate) trait Announced {
     fn attempt(&mut self) -> Status;
     /// Updates the remembered connections after a success.
     fn save(&mut self) -> Status;
+    /// Who puts down what happens, if anybody does.
+    fn tracer(&self) -> Option<&Tracer>;
 }
 
 impl Notifyees {
@@ -214,7 +222,8 @@ impl Notifyees {
     }
 
     fn drive<A: Announced>(&self, seats: &[usize], operation: &mut A, retry_limit: u32) -> Status {
-        let _numbered = Numbered::begin();
+        // One that is traced has its number already.
+        let _numbered = operation.tracer().is_none().then(Numbered::begin);
         let mut protocol = Operation::new(seats.len(), retry_limit);
         loop {
             match protocol.step() {
@@ -226,8 +235,11 @@ impl Notifyees {
                         // Opaque to the rules, a pointer to its owner: it must come back as one.
                         lpContext: std::ptr::with_exposed_provenance_mut(notice.context),
                     };
-                    let answer = while_executing(registration, || {
-                        operation.notify(registration.library(), notice.when, &mut info)
+                    let (when, tracer) = (notice.when, operation.tracer());
+                    let answer = trace::notified(tracer, &registration.label, (when, notice.status), || {
+                        while_executing(registration, || {
+                            operation.notify(registration.library(), when, &mut info)
+                        })
                     });
                     notice.answered(answer, info.lpContext.expose_provenance());
                 }

@@ -175,11 +175,9 @@ impl Router {
         password: Option<&WideStr>,
     ) -> Result<(), Status> {
         let name = wide(&entry.provider);
-        let provider = match entry.provider.is_empty() {
-            true => None,
-            false => Some(self.providers().named(&name)?),
-        };
-        let can = |bit| provider.is_some_and(|provider| provider.capabilities.connection & bit != 0);
+        // One that is not there any more is for the request to fail for.
+        let provider = self.providers().named(&name);
+        let can = |bit| provider.is_ok_and(|provider| provider.capabilities.connection & bit != 0);
         // A password that was asked for is to be tried now.
         let defer = can(WNNC_CON_DEFER) && entry.may_be_deferred() && password.is_none();
         let credentials = match &entry.use_options {
@@ -193,7 +191,7 @@ impl Router {
             kind: entry.connection_type,
             local: Some(&local),
             remote: Some(&remote),
-            provider: provider.map(|provider| &*provider.name),
+            provider: provider.map_or((!name.is_empty()).then_some(&*name), |known| Some(&*known.name)),
             credentials,
             flags: if defer { CONNECT_DEFERRED } else { 0 },
             ..AddRequest::default()

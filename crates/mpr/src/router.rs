@@ -6,7 +6,7 @@ use crate::notifyees::{Notifyees, Registration};
 use crate::providers::{Provider, Providers};
 use crate::store::Store;
 use crate::system::System;
-use crate::{Problem, extended_error};
+use crate::{Problem, extended_error, trace};
 use mpr_core::notify::DEFAULT_RETRY_LIMIT;
 use mpr_plugin::{ConnectNotify, Exported, NetworkProvider, Notifyee, Status, wide};
 use std::path::PathBuf;
@@ -147,6 +147,12 @@ impl Router {
     #[inline]
     pub(crate) fn retry_limit(&self) -> u32 {
         self.settings().retry_limit
+    }
+
+    /// Whether anybody wants to know what happens in the course of an operation.
+    #[inline]
+    pub(crate) fn is_traced(&self) -> bool {
+        trace::is_watched()
     }
 
     pub(crate) fn restore_timeout(&self) -> Option<Duration> {

@@ -12,7 +12,7 @@ mod line;
 
 use crate::config::{Events, NotifyeeEntry, OnFailure, Source};
 use crate::library::{LoadError, examine, examine_program};
-use crate::{Problem, extended_error, notifyees, report};
+use crate::{Problem, extended_error, notifyees, report, trace};
 use line::{Line, Silence};
 use mpr_helper::dirs;
 use mpr_helper::failures::{Failing, Failures};
@@ -112,7 +112,9 @@ impl Isolated {
         if before && let Some(failing) = self.failures.as_ref().and_then(Failures::read) {
             self.failed.store(true, Ordering::Relaxed);
             if let Some(left) = failing.suspended() {
-                return self.give_up(&self.suspended(&failing, left));
+                let why = self.suspended(&failing, left);
+                trace::remark("suspended", || why.clone());
+                return self.give_up(&why);
             }
         }
         call.when = info.dwNotifyStatus;
@@ -127,7 +129,10 @@ impl Isolated {
             Ok(mut turn) => match turn.ask_again(generation, call, deadline) {
                 Some(asked) => asked,
                 // The host that had the context is gone, and the context with it: there is nothing to be undone.
-                None => return Status::SUCCESS,
+                None => {
+                    trace::remark("lost", || format!("the host of {} has ended since", self.name()));
+                    return Status::SUCCESS;
+                }
             },
             Err(silence) => Err(silence),
         };
@@ -158,6 +163,7 @@ impl Isolated {
     /// No answer: it is written down and told, and the registration decides.
     fn fail(&self, silence: &Silence, before: bool) -> Status {
         let what = self.describe(silence);
+        trace::remark(word(silence), || what.clone());
         // To be late because others were first is no failing of the library, nor is a name that fits nowhere.
         if !matches!(silence, Silence::Busy | Silence::TooLong) {
             self.failed.store(true, Ordering::Relaxed);
@@ -350,6 +356,20 @@ fn next(generation: u32) -> u32 {
     match (generation as usize + 1) & MASK {
         0 => 1,
         next => u32::try_from(next).unwrap_or(1),
+    }
+}
+
+/// What became of a call, in a word (`docs/audit.md`).
+fn word(silence: &Silence) -> &'static str {
+    match silence {
+        Silence::Late => "late",
+        Silence::Busy => "busy",
+        Silence::Ended(_) => "ended",
+        Silence::Garbage => "garbage",
+        Silence::TooLong => "too-long",
+        Silence::Unstarted(_) => "unstarted",
+        Silence::Unloaded(_) => "unloaded",
+        Silence::Failed(_) => "failed",
     }
 }
 

@@ -20,3 +20,4 @@ mod routing;
 mod scenarios;
 mod structures;
 mod threads;
+mod tracing;
