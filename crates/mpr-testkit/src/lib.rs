@@ -6,6 +6,7 @@
 //!   [`ScriptedNotifyee`]s that play it and write down what really happened.
 //! * [`ModelNetwork`] and [`Ledger`]: a provider that keeps connections and a notification library that
 //!   checks the fate of its contexts, for tests with many operations at once.
+//! * [`MemoryFs`]: a remote file system in memory, shared by several clients, that can be slow, fail, and take leases back.
 //! * [`Samba`], [`RuntimeDir`] and [`mpr_mount`]: a private SMB server, and what it takes to mount its shares.
 //!
 //! Nothing here waits for longer than until something has happened, and everything made on disk is gone when its owner is dropped.
@@ -16,6 +17,8 @@ mod fields;
 #[cfg(target_os = "linux")]
 mod helper;
 mod ledger;
+#[cfg(target_os = "linux")]
+mod memory;
 mod model;
 mod notifyee;
 mod provider;
@@ -29,6 +32,8 @@ pub use fields::Fields;
 #[cfg(target_os = "linux")]
 pub use helper::{RuntimeDir, libmpr, mpr, mpr_host, mpr_mount};
 pub use ledger::{Ledger, Reply};
+#[cfg(target_os = "linux")]
+pub use memory::{Call, Held, MemoryDirectory, MemoryFile, MemoryFs};
 pub use model::ModelNetwork;
 pub use notifyee::{Notification, ScriptedNotifyee};
 pub use provider::ScriptedProvider;
