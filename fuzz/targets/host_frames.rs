@@ -1,10 +1,11 @@
-//! What a router reads from a host, and a host from a router. A notification library can write anything to its
-//! host's end of the socket.
+//! What a router reads from a host, and a host from a router. A plug-in can write anything to its host's end
+//! of the socket.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use mpr_helper::frame::{self, Kind};
+use mpr_helper::host::provider::{Ask, Told};
 use mpr_helper::host::{Call, Load, Loaded, Reply};
 
 fuzz_target!(|bytes: &[u8]| {
@@ -30,6 +31,14 @@ fn packed(body: &[u8]) {
     if let Ok(reply) = Reply::parse(body) {
         reply.frame(&mut wire).expect("it came in a frame");
         assert_eq!(Reply::parse(&wire[frame::HEADER..]), Ok(reply));
+    }
+    if let Ok(ask) = Ask::parse(body) {
+        ask.frame(&mut wire).expect("it came in a frame");
+        assert_eq!(&wire[frame::HEADER..], body);
+    }
+    if let Ok(told) = Told::parse(body) {
+        told.frame(&mut wire).expect("it came in a frame");
+        assert_eq!(&wire[frame::HEADER..], body);
     }
 }
 

@@ -85,8 +85,9 @@ enum EventName {
     Cancel,
 }
 
+/// Where a plug-in runs.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum IsolationName {
+pub(crate) enum IsolationName {
     InProcess,
     Process,
 }
@@ -98,7 +99,7 @@ enum FailureName {
 }
 
 /// The word that stands in the file.
-fn word(name: impl ValueEnum) -> String {
+pub(crate) fn word(name: impl ValueEnum) -> String {
     name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 

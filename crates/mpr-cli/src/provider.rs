@@ -2,12 +2,13 @@
 
 use crate::failure::Failure;
 use crate::library_file::LibraryFile;
+use crate::notifyee::{IsolationName, word};
 use crate::output::{Output, Table, clean};
 use crate::registration::{self, Document, Family, Level, is_new};
 use clap::Subcommand;
-use mpr::config::{Config, ProviderEntry};
+use mpr::config::{Config, Isolation, ProviderEntry};
 use mpr::library::LoadedProvider;
-use mpr::{Provider, Router};
+use mpr::{Provider, Router, isolated};
 use mpr_helper::dirs;
 use mpr_plugin::abi::{
     WN_NETWORK_CLASS, WNNC_CON_ADDCONNECTION, WNNC_CON_ADDCONNECTION3, WNNC_CON_ADDCONNECTION4,
@@ -68,6 +69,12 @@ struct Add {
     /// Its network takes no connection without a local name
     #[arg(long)]
     requires_device: bool,
+    /// Where it runs: in the process that connects, or in one of its own
+    #[arg(long)]
+    isolation: Option<IsolationName>,
+    /// How long a call may take outside the caller's process, in milliseconds
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
+    timeout_ms: Option<u32>,
     /// Change a registration that exists
     #[arg(long)]
     replace: bool,
@@ -105,6 +112,12 @@ impl Add {
             }
             if self.requires_device {
                 document.set("requires-device", value(true));
+            }
+            if let Some(isolation) = self.isolation {
+                document.set("isolation", value(word(isolation)));
+            }
+            if let Some(timeout) = self.timeout_ms {
+                document.set("timeout-ms", value(i64::from(timeout)));
             }
         })
     }
@@ -146,18 +159,22 @@ fn list(output: &Output) -> Result<(), Failure> {
             entry.name == name && entry.class & WN_NETWORK_CLASS != 0 && !shown.contains(&&*entry.stem)
         });
         shown.extend(entry.map(|entry| &*entry.stem));
+        let isolated = entry.is_some_and(|entry| entry.isolation == Isolation::Process);
+        let suspended = entry.filter(|_| isolated).and_then(suspension);
         tell(Line {
             name: &name,
-            state: match provider.network().start() {
-                Start::Running => "loaded",
-                Start::Never => "stopped",
-                Start::Within(_) | Start::Unknown => "starting",
+            state: match (&suspended, provider.network().start()) {
+                (Some(_), _) => "suspended",
+                (None, Start::Running) if isolated => "isolated",
+                (None, Start::Running) => "loaded",
+                (None, Start::Never) => "stopped",
+                (None, Start::Within(_) | Start::Unknown) => "starting",
             },
             stem: entry.map(|entry| &*entry.stem),
             provider: Some(provider),
             path: entry.map(|entry| &*entry.path),
             file: entry.map(|entry| &*entry.file),
-            why: String::new(),
+            why: suspended.unwrap_or_default(),
         })?;
     }
     for entry in config.providers.iter().filter(|entry| !shown.contains(&&*entry.stem)) {
@@ -188,6 +205,18 @@ fn list(output: &Output) -> Result<(), Failure> {
         return Ok(());
     }
     table.print(output)
+}
+
+/// Why nobody asks an isolated provider for now.
+pub(crate) fn suspension(entry: &ProviderEntry) -> Option<String> {
+    let failing = isolated::failing_provider(entry)?;
+    let left = failing.suspended()?;
+    Some(format!(
+        "for another {} s others are asked instead: it failed {} times in a row; the last time, {}",
+        left.as_millis().div_ceil(1000),
+        failing.failures,
+        failing.last
+    ))
 }
 
 /// One line of the list.

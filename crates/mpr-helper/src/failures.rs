@@ -1,7 +1,7 @@
-//! How a notification library outside the caller's process has been failing, as every process of the user sees it.
+//! How a plug-in outside the caller's process has been failing, as every process of the user sees it.
 //!
-//! One small file for each that failed the last time it was called, `<runtime>/notifyees/<name>.json`; none for
-//! one that is well. A file that is not this user's alone, or makes no sense, says nothing.
+//! One small file for each that failed the last time it was called, `<runtime>/notifyees/<name>.json` or
+//! `<runtime>/providers/<name>.json`; none for one that is well. A file that is not this user's alone, or makes no sense, says nothing.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
@@ -33,6 +33,9 @@ pub struct Failing {
     pub failures: u32,
     /// What the last one was, for people.
     pub last: String,
+    /// Which of its functions that was; empty for one that has but one.
+    #[serde(default)]
+    pub function: String,
     /// Until when nobody asks, in milliseconds since 1970.
     until: u64,
 }
@@ -47,7 +50,25 @@ impl Failing {
     }
 }
 
-/// Where the failures of one notification library are written down.
+/// What kind of plug-in it is, and so where its failures are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A notification library or command.
+    Notifyee,
+    /// A network provider.
+    Provider,
+}
+
+impl Kind {
+    fn directory(self) -> &'static str {
+        match self {
+            Kind::Notifyee => "notifyees",
+            Kind::Provider => "providers",
+        }
+    }
+}
+
+/// Where the failures of one plug-in are written down.
 #[derive(Debug, Clone)]
 pub struct Failures {
     file: PathBuf,
@@ -55,14 +76,14 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Of the library registered as `name` by the file `registration`, with this run-time directory. Nothing is
+    /// Of the plug-in registered as `name` by the file `registration`, with this run-time directory. Nothing is
     /// created.
     #[must_use]
-    pub fn of(runtime: &Path, name: &str, registration: &Path) -> Failures {
+    pub fn of(runtime: &Path, kind: Kind, name: &str, registration: &Path) -> Failures {
         // The name is that of a file; this keeps it one whatever it is.
         let name = name.replace(['/', '\0'], "_");
         Failures {
-            file: runtime.join("notifyees").join(format!("{name}.json")),
+            file: runtime.join(kind.directory()).join(format!("{name}.json")),
             registration: registration.to_owned(),
         }
     }
@@ -87,7 +108,7 @@ impl Failures {
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn add(&self, why: &str) -> io::Result<Failing> {
+    pub fn add(&self, function: &str, why: &str) -> io::Result<Failing> {
         let failures = self.read().map_or(0, |failing| failing.failures).saturating_add(1);
         let suspension = u64::try_from(SUSPENSION.as_millis()).unwrap_or(u64::MAX);
         let until = if failures < TOLERATED { 0 } else { now().saturating_add(suspension) };
@@ -96,17 +117,20 @@ impl Failures {
             registration: self.registration.clone(),
             failures,
             last: why.chars().take(1000).collect(),
+            function: function.to_owned(),
             until,
         };
         self.write(&failing)?;
         Ok(failing)
     }
 
-    /// It has answered.
-    pub fn clear(&self) {
+    /// This function has answered: if it is the one that failed last, all is well. Says whether it is.
+    pub fn clear(&self, function: &str) -> bool {
         // Only ours: a registration of the same name in another process keeps its own.
-        if self.read().is_some() {
-            let _ = fs::remove_file(&self.file);
+        match self.read() {
+            Some(failing) if failing.function != function => false,
+            Some(_) => fs::remove_file(&self.file).is_ok(),
+            None => true,
         }
     }
 
@@ -144,7 +168,8 @@ mod tests {
 
     fn place() -> (tempfile::TempDir, Failures) {
         let base = tempfile::tempdir().unwrap();
-        let failures = Failures::of(base.path(), "audit", Path::new("/etc/mpr/notifyees.d/audit.toml"));
+        let failures =
+            Failures::of(base.path(), Kind::Notifyee, "audit", Path::new("/etc/mpr/notifyees.d/audit.toml"));
         (base, failures)
     }
 
@@ -152,32 +177,42 @@ mod tests {
     fn three_failures_in_a_row_suspend_and_an_answer_forgets_them() {
         let (base, failures) = place();
         assert_eq!(failures.read(), None);
-        assert_eq!(failures.add("one").unwrap().suspended(), None);
-        assert_eq!(failures.add("two").unwrap().suspended(), None);
-        let failing = failures.add("three").unwrap();
+        assert_eq!(failures.add("", "one").unwrap().suspended(), None);
+        assert_eq!(failures.add("", "two").unwrap().suspended(), None);
+        let failing = failures.add("", "three").unwrap();
         assert!(failing.suspended().is_some_and(|left| left <= SUSPENSION));
         assert_eq!(failures.read(), Some(failing));
-        failures.clear();
+        assert!(failures.clear(""));
         assert_eq!(failures.read(), None);
         assert_eq!(fs::read_dir(base.path().join("notifyees")).unwrap().count(), 0, "nothing is left behind");
+    }
+
+    #[test]
+    fn only_the_function_that_failed_makes_well_again() {
+        let (_base, failures) = place();
+        failures.add("NPAddConnection", "one").unwrap();
+        assert!(!failures.clear("NPGetConnection"));
+        assert_eq!(failures.add("NPAddConnection", "two").unwrap().failures, 2);
+        assert!(failures.clear("NPAddConnection"));
+        assert_eq!(failures.read(), None);
     }
 
     #[test]
     fn one_that_fails_again_after_its_minute_is_suspended_again() {
         let (_base, failures) = place();
         for why in ["one", "two", "three"] {
-            failures.add(why).unwrap();
+            failures.add("", why).unwrap();
         }
         let over = Failing { until: now() - 1, ..failures.read().unwrap() };
         assert_eq!(over.suspended(), None);
         failures.write(&over).unwrap();
-        assert!(failures.add("four").unwrap().suspended().is_some());
+        assert!(failures.add("", "four").unwrap().suspended().is_some());
     }
 
     #[test]
     fn a_clock_that_was_set_back_suspends_nobody_for_long() {
         let (_base, failures) = place();
-        let failing = failures.add("one").unwrap();
+        let failing = failures.add("", "one").unwrap();
         let far = Failing { until: now() + 1_000_000, ..failing };
         assert_eq!(far.suspended(), None);
     }
@@ -185,8 +220,8 @@ mod tests {
     #[test]
     fn a_file_of_others_or_of_another_registration_says_nothing() {
         let (base, failures) = place();
-        failures.add("one").unwrap();
-        let another = Failures::of(base.path(), "audit", Path::new("/elsewhere/audit.toml"));
+        failures.add("", "one").unwrap();
+        let another = Failures::of(base.path(), Kind::Notifyee, "audit", Path::new("/elsewhere/audit.toml"));
         assert_eq!(another.read(), None);
         fs::set_permissions(&failures.file, fs::Permissions::from_mode(0o622)).unwrap();
         assert_eq!(failures.read(), None);

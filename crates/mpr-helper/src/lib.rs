@@ -6,8 +6,8 @@
 //! * [`dirs`] — where configuration, state and run-time files live, and who may have written them;
 //! * [`frame`] — how bytes travel between a caller and a helper;
 //! * [`protocol`] — what they say: requests, progress, answers;
-//! * [`failures`] — notification libraries that fail, and who is not asked for a while;
-//! * [`host`] — what is said to a notification library in a process of its own;
+//! * [`failures`] — plug-ins that fail, and who is not asked for a while;
+//! * [`host`] — what is said to a plug-in in a process of its own;
 //! * [`spawn`] — finding a helper, starting it, hearing it out within a deadline;
 //! * [`record`] — one small file per connection;
 //! * [`mounts`] — the kernel's mount table;

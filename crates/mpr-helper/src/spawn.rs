@@ -9,7 +9,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -204,11 +204,23 @@ pub struct Host {
     pub lifeline: UnixStream,
 }
 
+/// What becomes of the processes a plug-in has started when its host ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Leaves {
+    /// All of them end.
+    Nothing = b'n',
+    /// Those that began a session of their own stay: a provider's connection may be one.
+    Sessions = b's',
+}
+
 impl Host {
     /// Starts the host `program`.
-    pub fn start(program: &Path) -> io::Result<Host> {
+    pub fn start(program: &Path, leaves: Leaves) -> io::Result<Host> {
         let (conversation, its_conversation) = UnixStream::pair()?;
         let (lifeline, its_lifeline) = UnixStream::pair()?;
+        // The buffer of a new socket has room for a byte.
+        (&lifeline).write_all(&[leaves as u8])?;
         let mut command = Command::new(program);
         command.stdin(OwnedFd::from(its_conversation)).stdout(OwnedFd::from(its_lifeline)).env_clear();
         if !dirs::is_elevated() {

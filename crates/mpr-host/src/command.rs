@@ -2,7 +2,7 @@
 
 use crate::answer::{self, CommandAnswer, MAX_OUTPUT};
 use crate::keeper::{self, end_descendants};
-use crate::serve::Hosted;
+use crate::serve::Listening;
 use mpr_core::device::LocalDevice;
 use mpr_helper::host::{Answer, Call, Event, Said};
 use mpr_plugin::Status;
@@ -73,7 +73,7 @@ impl Command {
         // SAFETY: takes integers.
         unsafe { libc::kill(-group, libc::SIGKILL) };
         let ended = output.and_then(|output| Ok((child.wait()?, output)));
-        end_descendants();
+        end_descendants(false);
         ended
     }
 }
@@ -138,7 +138,7 @@ fn variables(told: &Told) -> Vec<(&'static str, String)> {
     variables
 }
 
-impl Hosted for Command {
+impl Listening for Command {
     fn notify(&mut self, call: &Call<Vec<u16>>) -> Result<Answer, String> {
         let mut context = self.contexts.remove(&call.context);
         let told = Told::of(call, context.clone());

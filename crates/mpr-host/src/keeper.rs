@@ -1,5 +1,6 @@
 //! The process that stays sane: it ends the worker and whatever the worker started, and does nothing else.
 
+use mpr_helper::spawn::Leaves;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -24,6 +25,7 @@ pub(crate) fn split() -> io::Result<UnixStream> {
         unsafe { libc::_exit(0) }
     }
     _ = CALLER.set(caller);
+    let spares = leaves_sessions(&lifeline)?;
     restore_signals();
     let alarms = watch_children()?;
     // SAFETY: each takes integers. A fresh child is no group leader, so setsid succeeds. What the library
@@ -39,7 +41,7 @@ pub(crate) fn split() -> io::Result<UnixStream> {
     match fork()? {
         Some(worker) => {
             drop(conversation);
-            keep(worker, &lifeline, caller_ends.as_ref(), &alarms)
+            keep(worker, &lifeline, caller_ends.as_ref(), &alarms, spares)
         }
         None => {
             drop((lifeline, caller_ends, alarms));
@@ -55,6 +57,16 @@ static CALLER: OnceLock<libc::pid_t> = std::sync::OnceLock::new();
 /// What tells an operation of this caller from every other, of any process.
 pub(crate) fn operation_id(operation: u64) -> String {
     format!("{:x}-{operation:x}", CALLER.get().copied().unwrap_or_default())
+}
+
+/// What the caller said first: whether what began a session of its own is to outlive this process.
+fn leaves_sessions(lifeline: &OwnedFd) -> io::Result<bool> {
+    let mut said = 0_u8;
+    // SAFETY: one byte can be written to.
+    match unsafe { libc::read(lifeline.as_raw_fd(), (&raw mut said).cast(), 1) } {
+        1 => Ok(said == Leaves::Sessions as u8),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 /// `None` in the child.
@@ -139,7 +151,13 @@ fn become_worker(keeper: libc::pid_t) -> io::Result<()> {
 }
 
 /// Waits until the caller hangs up or the worker ends, and ends everything then.
-fn keep(worker: libc::pid_t, lifeline: &OwnedFd, caller: Option<&OwnedFd>, alarms: &OwnedFd) -> ! {
+fn keep(
+    worker: libc::pid_t,
+    lifeline: &OwnedFd,
+    caller: Option<&OwnedFd>,
+    alarms: &OwnedFd,
+    spares: bool,
+) -> ! {
     let watched = |descriptor: RawFd| libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
     let ended = loop {
         // A negative descriptor is passed over.
@@ -162,7 +180,7 @@ fn keep(worker: libc::pid_t, lifeline: &OwnedFd, caller: Option<&OwnedFd>, alarm
     // SAFETY: takes integers. If the worker was waited for, it was a moment ago: its number is that of its group, or
     // nobody's yet.
     unsafe { libc::kill(-worker, libc::SIGKILL) };
-    end_descendants();
+    end_descendants(spares);
     if let Some(status) = ended {
         let status = status.to_ne_bytes();
         // SAFETY: the buffer is as long as said. Nobody need be there to read it.
@@ -187,21 +205,34 @@ fn reap_until(worker: libc::pid_t) -> Option<i32> {
 }
 
 /// Kills every descendant of this process and waits for them. As it adopts what its descendants leave behind,
-/// nobody gets away.
-pub(crate) fn end_descendants() {
+/// nobody gets away; with `spares`, only what began a session of its own.
+pub(crate) fn end_descendants(spares: bool) {
     loop {
-        let children = children();
-        for &child in children.iter().flatten() {
+        let Some(children) = children() else {
+            // Children that cannot be listed cannot be killed, and are not waited for.
+            // SAFETY: a null pointer says that the status is not wanted.
+            while unsafe { libc::waitpid(-1, null_mut(), libc::WNOHANG) } > 0 {}
+            return;
+        };
+        let doomed: Vec<libc::pid_t> =
+            children.into_iter().filter(|&child| !(spares && has_own_session(child))).collect();
+        if doomed.is_empty() {
+            return;
+        }
+        for &child in &doomed {
             // SAFETY: takes integers; a child's number is its own until it is waited for, which is below.
             unsafe { libc::kill(child, libc::SIGKILL) };
         }
-        // Children that cannot be listed cannot be killed, and are not waited for.
-        let options = if children.is_some() { 0 } else { libc::WNOHANG };
-        // SAFETY: a null pointer says that the status is not wanted.
-        if unsafe { libc::waitpid(-1, null_mut(), options) } <= 0 {
-            return;
+        for &child in &doomed {
+            // SAFETY: a null pointer says that the status is not wanted.
+            unsafe { libc::waitpid(child, null_mut(), 0) };
         }
     }
+}
+
+fn has_own_session(process: libc::pid_t) -> bool {
+    // SAFETY: takes integers.
+    unsafe { libc::getsid(process) != libc::getsid(0) }
 }
 
 fn children() -> Option<Vec<libc::pid_t>> {

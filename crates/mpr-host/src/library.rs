@@ -1,6 +1,6 @@
 //! A notification library, called in this process.
 
-use crate::serve::Hosted;
+use crate::serve::Listening;
 use mpr::config::Events;
 use mpr::library::LoadedNotifyee;
 use mpr::{extended_error, isolated};
@@ -29,7 +29,7 @@ pub(crate) struct Library {
 
 impl Library {
     pub(crate) fn load(path: &Path, add: bool, cancel: bool) -> Result<Self, String> {
-        confine().map_err(|error| format!("its process cannot be confined: {error}"))?;
+        confine(true).map_err(|error| format!("its process cannot be confined: {error}"))?;
         isolated::refuse_operations();
         let library = LoadedNotifyee::load(path, Events { add, cancel }, dirs::is_elevated())
             .map_err(|error| format!("{}; {}", error.what, error.remedy))?;
@@ -43,7 +43,7 @@ impl Library {
     }
 }
 
-impl Hosted for Library {
+impl Listening for Library {
     fn notify(&mut self, call: &Call<Vec<u16>>) -> Result<Answer, String> {
         let wide = |text: &Option<Vec<u16>>| text.clone().map(WideString::from_vec_truncate);
         let (local, remote, provider) = (wide(&call.local), wide(&call.remote), wide(&call.provider));
@@ -91,22 +91,22 @@ impl Hosted for Library {
     }
 }
 
-/// What the library left for `WNetGetLastError`.
-fn said() -> Option<Said> {
+/// What the plug-in left for `WNetGetLastError`.
+pub(crate) fn said() -> Option<Said> {
     let error = extended_error::recorded();
     if error == extended_error::ExtendedError::default() {
         return None;
     }
-    Some(Said { code: error.code, text: error.text.into_vec(), name: error.provider.into_vec() })
+    Some(Said::of(error.code, error.text.into_vec(), error.provider.into_vec()))
 }
 
-/// Gives up what a notification library does not need.
+/// Gives up what a plug-in does not need. A provider may need to raise its privileges: it mounts.
 ///
 /// The number of processes is not limited: the kernel counts those of the whole user, so that any number would
 /// be too low for somebody and no limit for somebody else.
-fn confine() -> io::Result<()> {
+pub(crate) fn confine(no_new_privileges: bool) -> io::Result<()> {
     // SAFETY: takes integers.
-    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+    if no_new_privileges && unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
         return Err(io::Error::last_os_error());
     }
     for (resource, most) in [(libc::RLIMIT_NOFILE, OPEN_FILES), (libc::RLIMIT_DATA, WRITABLE)] {

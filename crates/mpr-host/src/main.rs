@@ -1,5 +1,5 @@
-//! `mpr-host`: started by `mpr` and by `libmpr.so`, never by hand. Runs one notification library, or one
-//! command, outside the process that connects (`docs/isolation.md`).
+//! `mpr-host`: started by `mpr` and by `libmpr.so`, never by hand. Runs one notification library, one
+//! network provider or one command outside the process that connects (`docs/isolation.md`).
 //!
 //! It is two processes. The *keeper* runs nothing of the library's: it waits for the caller to hang up, or for
 //! the other process to end, and takes everything the library started along. The *worker* loads the library
@@ -9,8 +9,10 @@ extern crate mpr_capi as _;
 
 mod answer;
 mod command;
+mod inbox;
 mod keeper;
 mod library;
+mod provider;
 mod serve;
 
 use std::process::ExitCode;
@@ -19,8 +21,8 @@ fn main() -> ExitCode {
     // SAFETY: takes an integer.
     if std::env::args_os().len() > 1 || unsafe { libc::isatty(0) } == 1 {
         eprintln!(
-            "mpr-host {} runs one notification library for mpr and is started by it.\n\
-             To see the notification libraries, run: mpr notifyee list",
+            "mpr-host {} runs one plug-in for mpr and is started by it.\n\
+             To see them, run: mpr notifyee list, or: mpr provider list",
             env!("CARGO_PKG_VERSION")
         );
         return ExitCode::from(2);

@@ -1,27 +1,52 @@
-//! The conversation with the router: one call, one reply.
+//! The conversation with the router: one call, one answer.
 
 use crate::command::Command;
+use crate::inbox::Inbox;
 use crate::library::Library;
-use mpr_helper::frame::{self, Kind};
-use mpr_helper::host::{Answer, Call, Load, Loaded, Reply};
-use std::io::{self, BufReader, Write};
+use crate::provider::Provider;
+use mpr_helper::frame::{self, FrameError, Kind};
+use mpr_helper::host::{Answer, Call, Load, Loaded, Malformed, Reply};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 
 /// What is called.
 pub(crate) trait Hosted {
+    /// Answers the call of this packed body with the frame left in `wire`.
+    fn answer(&mut self, body: &[u8], wire: &mut Vec<u8>) -> io::Result<()>;
+}
+
+/// What is told of connects and disconnects.
+pub(crate) trait Listening {
     /// The answer to one notification; the error is why there is none.
     fn notify(&mut self, call: &Call<Vec<u16>>) -> Result<Answer, String>;
 }
 
+impl<L: Listening> Hosted for L {
+    fn answer(&mut self, body: &[u8], wire: &mut Vec<u8>) -> io::Result<()> {
+        let call = Call::parse(body).map_err(malformed)?;
+        let reply = Reply { number: call.number, answer: self.notify(&call) };
+        reply.frame(wire).map_err(|error: FrameError| error.into())
+    }
+}
+
+pub(crate) fn malformed(error: Malformed) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
 /// Loads what it is told to and answers calls until the router hangs up.
 pub(crate) fn converse(stream: UnixStream) -> io::Result<()> {
-    let mut from = BufReader::new(&stream);
+    let mut from = Inbox::new(&stream);
     let mut to = &stream;
-    let Some(load) = frame::read_json::<Load>(&mut from)? else { return Ok(()) };
+    let Some((kind, body)) = from.next()? else { return Ok(()) };
+    let load: Load = match kind {
+        Kind::Json => serde_json::from_slice(body)?,
+        _ => return Err(io::ErrorKind::InvalidData.into()),
+    };
     let loaded: Result<Box<dyn Hosted>, String> = match load {
         Load::Library { path, add, cancel } => {
             Library::load(&path, add, cancel).map(|library| Box::new(library) as _)
         }
+        Load::Provider { path } => Provider::load(&path).map(|provider| Box::new(provider) as _),
         Load::Command { command } => Command::new(command).map(|command| Box::new(command) as _),
     };
     let mut hosted = match loaded {
@@ -32,13 +57,11 @@ pub(crate) fn converse(stream: UnixStream) -> io::Result<()> {
         Err(what) => return frame::write_json(&mut to, &Loaded::Refused { what }),
     };
     let mut wire = Vec::new();
-    while let Some((kind, body)) = frame::read(&mut from)? {
+    while let Some((kind, body)) = from.next()? {
         if kind != Kind::Packed {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let call = Call::parse(&body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        let reply = Reply { number: call.number, answer: hosted.notify(&call) };
-        reply.frame(&mut wire)?;
+        hosted.answer(body, &mut wire)?;
         to.write_all(&wire)?;
     }
     Ok(())

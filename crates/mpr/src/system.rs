@@ -2,7 +2,7 @@
 //! when it is first needed (`spec/notification.md` §3.3, `spec/provider.md` §1).
 
 use crate::config::{Config, Isolation, NotifyeeEntry, OnFailure, ProviderEntry, Source};
-use crate::isolated::{self, Isolated, Refusing};
+use crate::isolated::{self, Isolated, IsolatedProvider, Refusing};
 use crate::library::credentials::LoadedCredentialManager;
 use crate::library::notifyee::LoadedNotifyee;
 use crate::library::provider::LoadedProvider;
@@ -15,7 +15,7 @@ use mpr_helper::dirs;
 use mpr_plugin::abi::{
     NOTIFY_PRE, NOTIFYINFO, WN_CREDENTIAL_CLASS, WN_NETWORK_CLASS, WN_PRIMARY_AUTHENT_CLASS,
 };
-use mpr_plugin::{AddNotice, CancelNotice, Event, Notifyee, Status, last_error, wide};
+use mpr_plugin::{AddNotice, CancelNotice, Event, NetworkProvider, Notifyee, Status, last_error, wide};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,6 +63,9 @@ impl System {
             table.extend(provider.map(|provider| (builtin.stem.to_owned(), provider)));
         }
         for entry in self.config.providers.iter().filter(|entry| entry.class & WN_NETWORK_CLASS != 0) {
+            if entry.isolation == Isolation::Process && isolated::is_refusing_isolated_providers() {
+                continue;
+            }
             match self.provider(entry) {
                 Ok(provider) => table.push((entry.stem.clone(), provider)),
                 Err(problem) => problems.push(problem),
@@ -77,9 +80,16 @@ impl System {
     }
 
     fn provider(&self, entry: &ProviderEntry) -> Result<Provider, Problem> {
-        let loaded =
-            LoadedProvider::load(&entry.path, self.elevated).map_err(|error| unloaded(&entry.file, error))?;
-        let mut provider = Provider::new(wide(&entry.name), Box::new(loaded)).ok_or_else(|| Problem {
+        let network: Result<Box<dyn NetworkProvider>, LoadError> = match entry.isolation {
+            Isolation::InProcess => {
+                LoadedProvider::load(&entry.path, self.elevated).map(|loaded| Box::new(loaded) as _)
+            }
+            Isolation::Process => {
+                IsolatedProvider::open(entry, self.elevated).map(|isolated| Box::new(isolated) as _)
+            }
+        };
+        let network = network.map_err(|error| unloaded(&entry.file, error))?;
+        let mut provider = Provider::new(wide(&entry.name), network).ok_or_else(|| Problem {
             file: entry.file.clone(),
             line: None,
             what: format!("the provider \"{}\" says that it will not start", entry.name),
@@ -145,6 +155,19 @@ impl System {
         );
         let mut managers = Vec::new();
         for entry in arranged {
+            if entry.isolation == Isolation::Process {
+                report::problem(&Problem {
+                    file: entry.file.clone(),
+                    line: None,
+                    what: "as a credential manager it is not called: what it would be passed are pointers, which \
+                           mean nothing outside this process"
+                        .into(),
+                    remedy: "take its credential class out, or register its credential functions in a file of \
+                             their own without isolation"
+                        .into(),
+                });
+                continue;
+            }
             match LoadedCredentialManager::load(entry.credential_path(), self.elevated) {
                 Ok(manager) => managers.push(manager),
                 Err(error) => report::problem(&unloaded(&entry.file, error)),

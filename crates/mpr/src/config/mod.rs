@@ -29,6 +29,8 @@ use std::path::{Path, PathBuf};
 
 /// Deadline of a notification library outside the caller's process, unless `timeout-ms` says otherwise.
 pub const DEFAULT_TIMEOUT_MS: u32 = 5000;
+/// The same of a provider, which may have to reach a server.
+pub const DEFAULT_PROVIDER_TIMEOUT_MS: u32 = 30_000;
 
 /// Everything the configuration directories say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +79,10 @@ pub struct ProviderEntry {
     /// `requires-device`: whether the network takes no connection without a local device
     /// (`spec/wnet.md` W12).
     pub requires_device: bool,
+    /// Where it runs.
+    pub isolation: Isolation,
+    /// `timeout-ms`: how long a call may take outside the caller's process.
+    pub timeout_ms: u32,
     /// `priority`: lower comes first.
     pub priority: i64,
 }
@@ -119,7 +125,7 @@ pub enum Source {
     Command(Vec<String>),
 }
 
-/// Where a notification library runs.
+/// Where a plug-in runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Isolation {
     /// In the process that connects. The default of a library.

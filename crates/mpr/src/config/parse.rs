@@ -2,7 +2,8 @@
 
 use super::expand::{Expansion, Variables};
 use super::{
-    DEFAULT_TIMEOUT_MS, Events, Isolation, NotifyeeEntry, OnFailure, Problem, ProviderEntry, Source,
+    DEFAULT_PROVIDER_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, Events, Isolation, NotifyeeEntry, OnFailure, Problem,
+    ProviderEntry, Source,
 };
 use mpr_abi::{WN_CREDENTIAL_CLASS, WN_NETWORK_CLASS, WN_PRIMARY_AUTHENT_CLASS, WN_SERVICE_CLASS};
 use std::collections::BTreeMap;
@@ -89,11 +90,7 @@ pub fn notifyee(
         // Everything is read before the first mistake counts, so that one look shows all of them.
         let path = table.path("path", PATH);
         let command = table.command("command", COMMAND);
-        let isolation = table.choice(
-            "isolation",
-            &[("in-process", Isolation::InProcess), ("process", Isolation::Process)],
-            "isolation = \"process\"",
-        );
+        let isolation = table.isolation();
         let timeout_ms = table.number("timeout-ms", 1..=LONGEST_MS, "timeout-ms = 5000");
         let on_failure = table.choice(
             "on-failure",
@@ -163,6 +160,8 @@ pub fn provider(
         let class = table.number("class", 1..=i64::from(CLASSES), "class = 1");
         let auth_path = table.path("auth-path", "auth-path = \"/usr/lib/mpr/np/np-example-auth.so\"");
         let requires_device = table.flag("requires-device", "requires-device = false");
+        let isolation = table.isolation();
+        let timeout_ms = table.number("timeout-ms", 1..=LONGEST_MS, "timeout-ms = 30000");
         let priority = table.number("priority", i64::MIN..=i64::MAX, "priority = 10");
         let (path, name, auth_path) = (path?, name?, auth_path?);
         let class = class?.unwrap_or(WN_NETWORK_CLASS);
@@ -182,6 +181,8 @@ pub fn provider(
             class,
             auth_path,
             requires_device: requires_device?.unwrap_or(false),
+            isolation: isolation?.unwrap_or_default(),
+            timeout_ms: timeout_ms?.unwrap_or(DEFAULT_PROVIDER_TIMEOUT_MS),
             priority: priority?.unwrap_or(0),
         })
     })
@@ -357,6 +358,11 @@ impl<'a> Table<'a> {
                 Err(self.misplaced(key, &value, &words.join(" or "), example))
             }
         }
+    }
+
+    fn isolation(&mut self) -> Result<Option<Isolation>, Wrong> {
+        let choices = [("in-process", Isolation::InProcess), ("process", Isolation::Process)];
+        self.choice("isolation", &choices, "isolation = \"process\"")
     }
 
     fn events(&mut self, key: &'static str, example: &str) -> Result<Option<Events>, Wrong> {

@@ -1,36 +1,67 @@
 //! The line to one host: started, asked and hung up behind a deadline.
 
+use super::silence::Silence;
 use mpr_helper::frame::{self, FrameError, Kind};
+use mpr_helper::host::provider::{Ask, Told};
 use mpr_helper::host::{Answer, Call, Load, Loaded, Reply};
-use mpr_helper::spawn::{self, Host, MPR_HOST};
+use mpr_helper::spawn::{self, Host, Leaves, MPR_HOST};
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
+use zeroize::Zeroize;
 
 /// How long a host that has hung up may take to say how the library's process ended.
-const LAST_WORDS: Duration = Duration::from_millis(50);
+const LAST_WORDS: Duration = Duration::from_millis(80);
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub(super) enum Silence {
-    /// None within the deadline.
-    Late,
-    /// Other operations were in the way until the deadline.
-    Busy,
-    /// The library's process ended; its wait status, if that is known.
-    Ended(Option<i32>),
-    /// What came back makes no sense.
-    Garbage,
-    /// The names of this operation are too long to be sent.
-    TooLong,
-    /// The host could not be started.
-    Unstarted(io::Error),
-    /// It could not load the library.
-    Unloaded(String),
-    /// The command gave no answer.
-    Failed(String),
+/// Something a host can be asked.
+pub(super) trait Question {
+    type Answer;
+
+    /// The whole frame.
+    fn frame(&mut self, number: u32, wire: &mut Vec<u8>) -> Result<(), FrameError>;
+
+    /// Whether the frame must be wiped.
+    fn is_secret(&self) -> bool;
+
+    /// The answer in this body; `None` if it is none to the question of this number, and as an error what the host
+    /// says why it has none.
+    fn parse(number: u32, body: &[u8]) -> Option<Result<Self::Answer, String>>;
+}
+
+impl Question for Call<&[u16]> {
+    type Answer = Answer;
+
+    fn frame(&mut self, number: u32, wire: &mut Vec<u8>) -> Result<(), FrameError> {
+        self.number = number;
+        Call::frame(self, wire)
+    }
+
+    fn is_secret(&self) -> bool {
+        false
+    }
+
+    fn parse(number: u32, body: &[u8]) -> Option<Result<Answer, String>> {
+        Reply::parse(body).ok().filter(|reply| reply.number == number).map(|reply| reply.answer)
+    }
+}
+
+impl Question for Ask<&[u16], &[u8]> {
+    type Answer = Told;
+
+    fn frame(&mut self, number: u32, wire: &mut Vec<u8>) -> Result<(), FrameError> {
+        self.number = number;
+        Ask::frame(self, wire)
+    }
+
+    fn is_secret(&self) -> bool {
+        Ask::is_secret(self)
+    }
+
+    fn parse(number: u32, body: &[u8]) -> Option<Result<Told, String>> {
+        Told::parse(body).ok().filter(|told| told.number == number).map(Ok)
+    }
 }
 
 /// A host that runs, and how to reach it.
@@ -48,7 +79,11 @@ impl Line {
     /// Starts a host and has it load what it is to run.
     pub(super) fn open(load: &Load, generation: u32, deadline: Instant) -> Result<Self, Silence> {
         let program = spawn::find(MPR_HOST).map_err(Silence::Unstarted)?;
-        let host = Host::start(&program).map_err(Silence::Unstarted)?;
+        let leaves = match load {
+            Load::Provider { .. } => Leaves::Sessions,
+            _ => Leaves::Nothing,
+        };
+        let host = Host::start(&program, leaves).map_err(Silence::Unstarted)?;
         let mut line = Line { host, generation, calls: 0, wire: Vec::new(), heard: Vec::new() };
         frame::write_json(&mut line.wire, load).map_err(Silence::Unstarted)?;
         let loaded = line.exchange(deadline, |kind, body| match kind {
@@ -84,15 +119,22 @@ impl Line {
     }
 
     /// Asks and waits for the answer.
-    pub(super) fn ask(&mut self, mut call: Call<&[u16]>, deadline: Instant) -> Result<Answer, Silence> {
+    pub(super) fn ask<Q: Question>(
+        &mut self,
+        question: &mut Q,
+        deadline: Instant,
+    ) -> Result<Q::Answer, Silence> {
         self.calls = self.calls.wrapping_add(1);
-        call.number = self.calls;
-        call.frame(&mut self.wire).map_err(|_: FrameError| Silence::TooLong)?;
-        let reply = self.exchange(deadline, |kind, body| match kind {
-            Kind::Packed => Reply::parse(body).ok().filter(|reply| reply.number == call.number),
+        let number = self.calls;
+        question.frame(number, &mut self.wire).map_err(|_: FrameError| Silence::TooLong)?;
+        let answer = self.exchange(deadline, |kind, body| match kind {
+            Kind::Packed => Q::parse(number, body),
             _ => None,
-        })?;
-        reply.answer.map_err(Silence::Failed)
+        });
+        if question.is_secret() {
+            self.wire.zeroize();
+        }
+        answer?.map_err(Silence::Failed)
     }
 
     /// Sends what is in `wire` and reads one frame.
@@ -109,8 +151,18 @@ impl Line {
                 let rest = frame.rest.len();
                 return parse(frame.kind, frame.body).filter(|_| rest == 0).ok_or(Silence::Garbage);
             }
-            wait(&self.host.conversation, libc::POLLIN, deadline)?;
+            self.wait(libc::POLLIN, deadline)?;
             self.receive()?;
+        }
+    }
+
+    /// Waits for the conversation to be ready. Something a plug-in has left behind may hold its other end open:
+    /// that its process has ended shows on the lifeline all the same.
+    fn wait(&self, events: libc::c_short, deadline: Instant) -> Result<(), Silence> {
+        let sockets = [(&self.host.conversation, events), (&self.host.lifeline, libc::POLLIN)];
+        match poll(sockets, deadline)? {
+            [true, _] => Ok(()),
+            _ => Err(self.ended()),
         }
     }
 
@@ -131,7 +183,7 @@ impl Line {
                 Err(_) => {
                     let error = io::Error::last_os_error();
                     if would_block(&error) {
-                        wait(&self.host.conversation, libc::POLLOUT, deadline)?;
+                        self.wait(libc::POLLOUT, deadline)?;
                     } else if error.kind() != io::ErrorKind::Interrupted {
                         return Err(self.ended());
                     }
@@ -173,7 +225,7 @@ impl Line {
     fn ended(&self) -> Silence {
         let mut status = [0_u8; 4];
         let lifeline = &self.host.lifeline;
-        if wait(lifeline, libc::POLLIN, Instant::now() + LAST_WORDS).is_err() {
+        if poll([(lifeline, libc::POLLIN)], Instant::now() + LAST_WORDS).is_err() {
             return Silence::Ended(None);
         }
         // SAFETY: the buffer is as long as said.
@@ -194,8 +246,13 @@ fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
 
-/// Waits for the socket to be ready, at most until the deadline.
-fn wait(socket: &UnixStream, events: libc::c_short, deadline: Instant) -> Result<(), Silence> {
+/// Waits for one of the sockets to be ready, at most until the deadline, and says which are.
+fn poll<const N: usize>(
+    sockets: [(&UnixStream, libc::c_short); N],
+    deadline: Instant,
+) -> Result<[bool; N], Silence> {
+    let mut polled =
+        sockets.map(|(socket, events)| libc::pollfd { fd: socket.as_raw_fd(), events, revents: 0 });
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -203,11 +260,10 @@ fn wait(socket: &UnixStream, events: libc::c_short, deadline: Instant) -> Result
         }
         // Rounded up: to wake up early would be to poll again.
         let milliseconds = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-        let mut polled = libc::pollfd { fd: socket.as_raw_fd(), events, revents: 0 };
-        // SAFETY: one structure, as said.
-        match unsafe { libc::poll(&mut polled, 1, milliseconds) } {
+        // SAFETY: as many structures as said.
+        match unsafe { libc::poll(polled.as_mut_ptr(), N as libc::nfds_t, milliseconds) } {
             0 => return Err(Silence::Late),
-            ready if ready > 0 => return Ok(()),
+            ready if ready > 0 => return Ok(polled.map(|one| one.revents != 0)),
             _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             _ => return Err(Silence::Ended(None)),
         }

@@ -1,19 +1,25 @@
 //! What a router and an `mpr-host` say to each other.
 //!
 //! The router begins with one [`Load`], as JSON, and the host answers it with one [`Loaded`]. After that each
-//! packed [`Call`] is answered by one packed [`Reply`] that carries its number, one at a time. Neither side
+//! packed [`Call`] is answered by one packed [`Reply`] that carries its number, one at a time; of a network
+//! provider, each [`provider::Ask`] by one [`provider::Told`]. Neither side
 //! believes the other: a library can write anything to the host's end, and a host must not fall over a caller
 //! of another release.
 //!
 //! Packed fields are little-endian and follow one another without padding. A string is the number of its units
 //! (32 bits) and the units; `FFFFFFFF` stands for no string.
 
+pub mod provider;
+
+mod fields;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::{self, HEADER, Kind};
+use crate::frame;
+use fields::{Fields, framed, number, string};
 
 /// What is to be hosted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +33,11 @@ pub enum Load {
         add: bool,
         /// Whether it is told of disconnects.
         cancel: bool,
+    },
+    /// A shared object with the functions of a network provider.
+    Provider {
+        /// Where it is.
+        path: PathBuf,
     },
     /// A program, run for each notification.
     Command {
@@ -133,6 +144,16 @@ pub struct Said {
     pub name: Vec<u16>,
 }
 
+impl Said {
+    /// With texts cut down to what is carried.
+    #[must_use]
+    pub fn of(code: u32, mut text: Vec<u16>, mut name: Vec<u16>) -> Self {
+        text.truncate(MAX_TEXT);
+        name.truncate(MAX_TEXT);
+        Said { code, text, name }
+    }
+}
+
 /// Why bytes are not packed fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
@@ -147,8 +168,6 @@ impl std::error::Error for Malformed {}
 
 /// The longest text of an extended error that is carried, in units: what `WNetGetLastError` can return.
 pub const MAX_TEXT: usize = 32_768;
-
-const NONE: u32 = u32::MAX;
 
 impl<S: AsRef<[u16]>> Call<S> {
     /// The whole frame.
@@ -264,90 +283,11 @@ impl Reply {
     }
 }
 
-fn framed(into: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) -> Result<(), frame::FrameError> {
-    into.clear();
-    into.resize(HEADER, 0);
-    body(into);
-    let header = frame::header(Kind::Packed, into.len() - HEADER)?;
-    into[..HEADER].copy_from_slice(&header);
-    Ok(())
-}
-
-fn number(out: &mut Vec<u8>, value: u32) {
-    out.extend(value.to_le_bytes());
-}
-
-fn string(out: &mut Vec<u8>, units: Option<&[u16]>) {
-    match units {
-        None => number(out, NONE),
-        Some(units) => {
-            // Longer ones than a frame can hold are refused with the frame.
-            number(out, u32::try_from(units.len()).unwrap_or(NONE - 1));
-            out.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
-        }
-    }
-}
-
-/// What is left to read of a body.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (head, tail) = self.0.split_at_checked(length).ok_or(Malformed)?;
-        self.0 = tail;
-        Ok(head)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (head, tail) = self.0.split_first_chunk::<N>().ok_or(Malformed)?;
-        self.0 = tail;
-        Ok(*head)
-    }
-
-    fn byte(&mut self) -> Result<u8, Malformed> {
-        Ok(self.array::<1>()?[0])
-    }
-
-    fn truth(&mut self) -> Result<bool, Malformed> {
-        match self.byte()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(Malformed),
-        }
-    }
-
-    fn number(&mut self) -> Result<u32, Malformed> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn long(&mut self) -> Result<u64, Malformed> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn string(&mut self) -> Result<Option<Vec<u16>>, Malformed> {
-        let length = match self.number()? {
-            NONE => return Ok(None),
-            length => usize::try_from(length).ok().and_then(|units| units.checked_mul(2)).ok_or(Malformed)?,
-        };
-        // What is not there is found missing before anything is allocated for it.
-        let bytes = self.take(length)?;
-        let units: Vec<u16> =
-            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-        if units.contains(&0) { Err(Malformed) } else { Ok(Some(units)) }
-    }
-
-    fn text(&mut self) -> Result<Vec<u16>, Malformed> {
-        self.string()?.filter(|text| text.len() <= MAX_TEXT).ok_or(Malformed)
-    }
-
-    fn end(self) -> Result<(), Malformed> {
-        if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::fields::NONE;
     use super::*;
+    use crate::frame::{HEADER, Kind};
 
     fn call() -> Call<Vec<u16>> {
         Call {

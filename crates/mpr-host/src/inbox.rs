@@ -1,0 +1,90 @@
+//! What the router has said, read into one buffer that is wiped: a password may be among it.
+
+use mpr_helper::frame::{self, HEADER, Kind};
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Room for all but the longest names.
+const USUAL: usize = 8 << 10;
+
+/// Frames from a socket, one after the other.
+pub(crate) struct Inbox<'a> {
+    stream: &'a UnixStream,
+    buffer: Zeroizing<Vec<u8>>,
+    /// Bytes that were read.
+    filled: usize,
+    /// Bytes of the frame that was given out last.
+    given: usize,
+}
+
+impl<'a> Inbox<'a> {
+    pub(crate) fn new(stream: &'a UnixStream) -> Self {
+        Inbox { stream, buffer: Zeroizing::new(vec![0; USUAL]), filled: 0, given: 0 }
+    }
+
+    /// The next frame; `None` when the router has hung up. What was given out before is wiped.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(Kind, &[u8])>> {
+        self.buffer[..self.given].zeroize();
+        self.buffer.copy_within(self.given..self.filled, 0);
+        self.filled -= self.given;
+        self.given = 0;
+        let (kind, length) = loop {
+            if let Some(head) = self.buffer[..self.filled].first_chunk::<HEADER>() {
+                let (kind, length) = frame::parse_header(*head)?;
+                if self.filled >= HEADER + length {
+                    break (kind, length);
+                }
+                self.make_room(HEADER + length);
+            }
+            match self.stream.read(&mut self.buffer[self.filled..]) {
+                Ok(0) if self.filled == 0 => return Ok(None),
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        };
+        self.given = HEADER + length;
+        Ok(Some((kind, &self.buffer[HEADER..self.given])))
+    }
+
+    /// The buffer is exchanged rather than grown: the old one is wiped.
+    fn make_room(&mut self, length: usize) {
+        if self.buffer.len() < length {
+            let mut greater = Zeroizing::new(vec![0; length]);
+            greater[..self.filled].copy_from_slice(&self.buffer[..self.filled]);
+            self.buffer = greater;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::Shutdown;
+
+    #[test]
+    fn frames_come_one_by_one_however_they_were_sent_and_are_wiped_behind() {
+        let (mut there, here) = UnixStream::pair().unwrap();
+        frame::write(&mut there, Kind::Packed, b"one").unwrap();
+        frame::write(&mut there, Kind::Packed, &vec![7; 3 * USUAL]).unwrap();
+        frame::write(&mut there, Kind::Json, b"{}").unwrap();
+        there.shutdown(Shutdown::Write).unwrap();
+        let mut inbox = Inbox::new(&here);
+        assert_eq!(inbox.next().unwrap(), Some((Kind::Packed, &b"one"[..])));
+        assert_eq!(inbox.next().unwrap(), Some((Kind::Packed, &vec![7; 3 * USUAL][..])));
+        assert_eq!(inbox.next().unwrap(), Some((Kind::Json, &b"{}"[..])));
+        assert!(inbox.next().unwrap().is_none());
+        assert!(inbox.buffer[..HEADER].iter().all(|&byte| byte == 0), "the last frame is wiped");
+    }
+
+    #[test]
+    fn half_a_frame_is_no_end() {
+        let (mut there, here) = UnixStream::pair().unwrap();
+        there.write_all(&frame::header(Kind::Packed, 9).unwrap()).unwrap();
+        drop(there);
+        assert_eq!(Inbox::new(&here).next().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

@@ -1,0 +1,293 @@
+//! Notification libraries in a host.
+
+use crate::application::*;
+use mpr_testkit::TestEnv;
+
+#[test]
+fn a_library_that_hangs_is_given_up_at_its_deadline() {
+    library_fails(SHORT, "for (;;) pause();", &[LATE]);
+}
+
+#[test]
+fn a_library_that_spins_is_given_up_at_its_deadline() {
+    library_fails(SHORT, "for (volatile int i = 0;; i++);", &[LATE]);
+}
+
+#[test]
+fn a_library_that_stops_its_process_is_given_up_at_its_deadline() {
+    library_fails(SHORT, "raise(SIGSTOP);", &[LATE]);
+}
+
+#[test]
+fn a_library_that_blocks_every_signal_and_hangs_is_ended_all_the_same() {
+    let block = "sigset_t all; sigfillset(&all); sigprocmask(SIG_BLOCK, &all, NULL); for (;;) pause();";
+    library_fails(SHORT, block, &[LATE]);
+}
+
+#[test]
+fn a_library_that_hangs_when_it_is_loaded_is_given_up_at_its_deadline() {
+    let register = |env: TestEnv, settings: &str| {
+        let source = format!(
+            "{}__attribute__((constructor)) static void hang(void) {{ for (;;) pause(); }}\n\
+             DWORD APIENTRY AddConnectNotify(LPNOTIFYINFO info, LPNOTIFYADD add) {{ return WN_SUCCESS; }}\n",
+            preamble(&env)
+        );
+        let path = env.compile_c("sinner", &source);
+        env.notifyees_d("sinner", &format!("path = {path:?}\nisolation = \"process\"\n{settings}\n"))
+    };
+    fails(SHORT, register, &[LATE]);
+}
+
+#[test]
+fn a_library_that_crashes_ends_nobody_but_itself() {
+    library_fails(AMPLE, "*(volatile int *)8 = 1;", &["crashed (signal 11)"]);
+}
+
+#[test]
+fn a_library_that_aborts_ends_nobody_but_itself() {
+    library_fails(AMPLE, "abort();", &["crashed (signal 6)"]);
+}
+
+#[test]
+fn a_library_that_exits_ends_nobody_but_itself() {
+    library_fails(AMPLE, "exit(0);", &["ended its process without an answer (exit status 0)"]);
+}
+
+#[test]
+fn a_library_that_unwinds_ends_nobody_but_itself() {
+    library_fails(AMPLE, "pthread_exit(NULL);", &["crashed (signal", "ended its process", "hung up"]);
+}
+
+#[test]
+fn a_library_that_kills_its_group_ends_nobody_but_itself() {
+    library_fails(AMPLE, "kill(0, SIGKILL);", &["crashed (signal 9)"]);
+}
+
+#[test]
+fn a_library_that_exits_and_leaves_a_process_with_the_socket_is_heard_of_at_once() {
+    library_fails(AMPLE, "if (fork() == 0) for (;;) pause(); _exit(3);", &["exit status 3"]);
+}
+
+#[test]
+fn a_process_that_leaves_the_session_of_the_library_does_not_get_away() {
+    let daemon = "if (fork() == 0) { setsid(); if (fork() == 0) for (;;) pause(); _exit(0); } _exit(4);";
+    library_fails(AMPLE, daemon, &["exit status 4"]);
+}
+
+#[test]
+fn a_library_that_forks_and_hangs_in_both_is_given_up_and_both_are_ended() {
+    library_fails(SHORT, "fork(); fork(); setsid(); for (;;) pause();", &[LATE]);
+}
+
+#[test]
+fn garbage_on_the_wire_is_told_as_such() {
+    let garbage = "for (int fd = 3; fd < 64; fd++) if (write(fd, \"garbage garbage\", 15) < 0) continue;";
+    library_fails(AMPLE, garbage, &["answered with garbage"]);
+}
+
+#[test]
+fn half_an_answer_is_waited_for_until_the_deadline() {
+    // A header that promises a body, and no body.
+    let half = r#"for (int fd = 3; fd < 64; fd++) if (write(fd, "\x40\0\0\0\1\3", 6) < 0) continue;
+                  for (;;) pause();"#;
+    library_fails(SHORT, half, &[LATE]);
+}
+
+#[test]
+fn a_library_that_closes_its_descriptors_cannot_answer() {
+    let closes = "for (int fd = 0; fd < 1024; fd++) close(fd);";
+    library_fails(AMPLE, closes, &["hung up without an answer", "ended its process", "crashed"]);
+}
+
+#[test]
+fn a_library_that_allocates_without_end_ends_itself() {
+    let allocate = "for (;;) { char *more = malloc(64 << 20); if (!more) abort(); more[0] = 1; }";
+    library_fails(AMPLE, allocate, &["crashed (signal"]);
+}
+
+#[test]
+fn a_library_that_exports_nothing_is_told_as_such() {
+    let register = |env: TestEnv, settings: &str| {
+        let path = env.compile_c("sinner", "int unrelated; ");
+        env.notifyees_d("sinner", &format!("path = {path:?}\nisolation = \"process\"\n{settings}\n"))
+    };
+    fails(AMPLE, register, &["exports neither AddConnectNotify nor CancelConnectNotify"]);
+}
+
+#[test]
+fn a_library_that_is_not_there_is_told_before_anybody_needs_it() {
+    let register = |env: TestEnv, settings: &str| {
+        env.notifyees_d("sinner", &format!("path = \"/nowhere/x.so\"\nisolation = \"process\"\n{settings}\n"))
+    };
+    fails(AMPLE, register, &["/nowhere/x.so: there is no such file", "could not be loaded"]);
+}
+
+#[test]
+fn what_fails_after_the_attempt_changes_nothing() {
+    let sins = [("for (;;) pause();", SHORT), ("*(volatile int *)8 = 1;", AMPLE), ("exit(1);", AMPLE)];
+    for (sin, timeout) in sins {
+        for policy in ["allow", "deny"] {
+            let listener =
+                || library(world(), "sinner", &settings(timeout, policy), "info->lpContext = info;", sin);
+            let (env, got, told) = in_time(timeout, listener, "ac");
+            // The host of the connect is gone; the disconnect has one of its own.
+            assert_eq!(trace(&env), ["pre", "add", "post", "pre", "cancel", "post"]);
+            assert!(got.iter().all(|got| got.status == 0), "{got:?}");
+            assert!(told.contains("notifyees.d/sinner.toml"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn contexts_come_back_in_the_process_that_left_them() {
+    let pre = "int *count = malloc(sizeof *count); *count = getpid(); info->lpContext = count;";
+    let post =
+        "trace(*(int *)info->lpContext == getpid() ? \"the same\" : \"another\"); free(info->lpContext);";
+    let env = library(world(), "good", "", pre, post);
+    let (got, told) = run(&env, "acac");
+    assert!(got.iter().all(|got| got.status == 0), "{got:?} {told}");
+    let once = |done| ["pre", done, "post", "the same"];
+    assert_eq!(trace(&env), [once("add"), once("cancel"), once("add"), once("cancel")].concat());
+    assert_eq!(told, "");
+}
+
+#[test]
+fn one_that_declines_is_not_called_afterwards() {
+    let env = library(world(), "good", "events = [\"add\"]", "", "");
+    _ = run(&env, "ac");
+    assert_eq!(trace(&env), ["pre", "add", "cancel"]);
+}
+
+#[test]
+fn a_veto_comes_with_the_reason_the_library_left() {
+    let veto = "WNetSetLastErrorW(42, (LPWSTR)L\"not today\", (LPWSTR)L\"Guard\"); return WN_CANCEL;";
+    let env = library(world(), "guard", "", veto, "");
+    let (got, _) = run(&env, "a");
+    assert_eq!((got[0].status, got[0].code, &*got[0].name, &*got[0].text), (1223, 42, "Guard", "not today"));
+    assert_eq!(trace(&env), ["pre"]);
+}
+
+#[test]
+fn a_code_nobody_knows_is_a_veto_with_that_code() {
+    let env = library(world(), "odd", "", "return 0xFFFFFFFF;", "");
+    let (got, told) = run(&env, "a");
+    assert_eq!((got[0].status, &*told), (u32::MAX, ""));
+}
+
+#[test]
+fn a_library_that_asks_for_a_retry_keeps_its_context() {
+    let env = TestEnv::new().without_builtin_providers();
+    _ = mpr_testkit::mpr_host();
+    let failing = provider(&env, "static int tried; return tried++ == 0 ? 53 : WN_SUCCESS;");
+    let env = env.provider_library("p1", "P1", failing);
+    let env = library(
+        env,
+        "dial",
+        "",
+        "info->lpContext = info;",
+        "return info->dwOperationStatus == 53 ? WN_RETRY : WN_SUCCESS;",
+    );
+    let (got, _) = run(&env, "a");
+    assert_eq!(got[0].status, 0);
+    assert_eq!(trace(&env), ["pre", "add", "post", "add", "post"]);
+}
+
+#[test]
+fn a_library_cannot_connect_from_within_its_host() {
+    let nested = "NETRESOURCEW other = {0}; other.lpRemoteName = (LPWSTR)L\"\\\\\\\\srv\\\\other\"; \
+                  char line[32]; sprintf(line, \"nested %u\", (unsigned)WNetAddConnection2W(&other, NULL, NULL, 0)); trace(line);";
+    let env = library(world(), "nested", "", nested, "");
+    let (got, _) = run(&env, "a");
+    assert_eq!(got[0].status, 0);
+    assert_eq!(trace(&env), ["pre", "nested 50", "add"]);
+}
+
+#[test]
+fn after_three_failures_in_a_row_nobody_asks_for_a_minute() {
+    for (policy, status) in [("allow", 0), ("deny", 5)] {
+        let env = library(world(), "sinner", &settings(AMPLE, policy), "abort();", "");
+        let (got, _) = run(&env, "aaaa");
+        assert!(got.iter().all(|got| got.status == status), "{got:?}");
+        let asked = |env: &TestEnv| trace(env).iter().filter(|call| *call == "pre").count();
+        assert_eq!(asked(&env), 3);
+        if policy == "deny" {
+            assert!(got[3].text.contains("failed 3 times in a row and is not asked for another"), "{got:?}");
+            assert!(got[3].text.contains("crashed (signal 6)"), "{got:?}");
+        }
+        // Another process sees it, too, and so does whoever asks.
+        let (got, _) = run(&env, "a");
+        assert_eq!((got[0].status, asked(&env)), (status, 3));
+        let list = env.command(mpr_testkit::mpr()).args(["--json", "notifyee", "list"]).output().unwrap();
+        let list = String::from_utf8(list.stdout).unwrap();
+        assert!(list.contains("\"state\":\"suspended\"") && list.contains("crashed (signal 6)"), "{list}");
+    }
+}
+
+#[test]
+fn failures_with_answers_between_them_suspend_nobody() {
+    let env = world();
+    // Each operation leaves two lines, the call and the provider's: the third, the sixth, the ninth are answered.
+    let pre = format!(
+        "FILE *file = fopen({:?}, \"r\"); int lines = 0, c; while ((c = fgetc(file)) != EOF) lines += c == '\\n'; \
+         fclose(file); if (lines % 6 != 5) abort();",
+        trace_file(&env)
+    );
+    let env = library(env, "sinner", &settings(AMPLE, "allow"), &pre, "");
+    let (got, _) = run(&env, "aaaaaaaaa");
+    assert!(got.iter().all(|got| got.status == 0), "{got:?}");
+    assert_eq!(trace(&env).iter().filter(|call| *call == "pre").count(), 9, "every one was asked");
+}
+
+#[test]
+fn threads_wait_for_their_turn_no_longer_than_their_own_deadline() {
+    let listener = || library(world(), "sinner", &settings(SHORT, "deny"), "for (;;) pause();", "");
+    let (_, got, _) = in_time(SHORT, listener, "t");
+    assert_eq!(got.len(), 4);
+    assert!(got.iter().all(|got| got.status == 5), "{got:?}");
+}
+
+#[test]
+fn every_thread_gets_its_answer_from_a_library_that_crashes_now_and_then() {
+    let pre = "static int calls; if (++calls % 3 == 0) abort(); info->lpContext = info;";
+    let env = library(world(), "sinner", &settings(AMPLE, "allow"), pre, "");
+    let (got, _) = run(&env, "m");
+    assert_eq!(got.len(), 200);
+    assert!(got.iter().all(|got| got.status == 0), "{got:?}");
+}
+
+#[test]
+fn a_process_that_forked_has_a_host_of_its_own() {
+    let env =
+        library(world(), "good", "", "char line[32]; sprintf(line, \"%d\", getpid()); trace(line);", "");
+    let (got, told) = run(&env, "afa");
+    assert!(got.len() == 3 && got.iter().all(|got| got.status == 0), "{got:?}");
+    let hosts: Vec<String> = trace(&env).into_iter().filter(|call| call.parse::<u32>().is_ok()).collect();
+    assert!(hosts.len() == 3 && hosts[0] == hosts[2] && hosts[0] != hosts[1], "{hosts:?}");
+    assert_eq!(told, "");
+}
+
+#[test]
+fn a_host_ends_with_a_caller_that_is_killed_even_if_a_fork_of_it_lives_on() {
+    let env = library(world(), "good", "", "", "");
+    let (got, _) = run(&env, "ak");
+    assert_eq!(got.len(), 2, "{got:?}");
+    assert_eq!(got[1].text, "the host has ended");
+}
+
+#[test]
+fn a_caller_that_ignores_its_children_is_answered_like_any_other() {
+    let env = library(world(), "good", &settings(AMPLE, "deny"), "info->lpContext = info;", "");
+    let (got, told) = run(&env, "iac");
+    assert!(got.len() == 2 && got.iter().all(|got| got.status == 0), "{got:?}");
+    assert_eq!(told, "");
+}
+
+#[test]
+fn a_host_sees_nothing_of_the_caller_and_can_raise_no_privileges() {
+    let pre = "char line[256]; FILE *status = fopen(\"/proc/self/status\", \"r\"); \
+               while (fgets(line, sizeof line, status)) if (!strncmp(line, \"NoNewPrivs\", 10)) { line[13] = 0; trace(line); } \
+               fclose(status); trace(getenv(\"SECRET\") ? \"sees\" : \"sees not\");";
+    let env = library(world(), "good", "", pre, "").var("SECRET", "1");
+    _ = run(&env, "a");
+    assert_eq!(trace(&env), ["pre", "NoNewPrivs:\t1", "sees not", "add"]);
+}
