@@ -7,14 +7,16 @@ use mpr_helper::protocol::{Failure, Share, ShareKind, Stage};
 use mpr_remotefs::{Errno, Reached};
 use smb2::CompoundOp;
 use smb2::client::Connection;
+use smb2::msg::ioctl::IoctlResponse;
 use smb2::msg::logoff::LogoffRequest;
 use smb2::msg::tree_disconnect::TreeDisconnectRequest;
 use smb2::pack::{Pack, ReadCursor, Unpack};
 use smb2::types::status::NtStatus;
-use smb2::types::{Command, CreditCharge, SessionId, TreeId};
+use smb2::types::{Command, CreditCharge, FileId, SessionId, TreeId};
 
 use crate::session::{OnStage, PATIENCE, Signed, Target};
 use crate::status::errno;
+use crate::wire;
 
 /// The most bytes one READ or WRITE carries, however much the server would take.
 const MAX_TRANSFER: u32 = 1 << 20;
@@ -116,6 +118,23 @@ impl Link {
         let sent = self.connection.execute_with_credits(command, body, Some(self.tree), charge);
         let frame = self.in_time(sent).await??;
         parse(&self.judge(frame)?)
+    }
+
+    /// Sends a control of the file system and reads its answer, of which at most `most` bytes are wanted. An
+    /// answer that was cut short there is one, too.
+    pub(crate) async fn control(&self, id: FileId, code: u32, input: Vec<u8>, most: u32) -> Asked<Vec<u8>> {
+        let payload = u32::try_from(input.len()).unwrap_or(u32::MAX).max(most);
+        let charge = CreditCharge(u16::try_from(payload.div_ceil(CREDIT).max(1)).unwrap_or(u16::MAX));
+        let request = wire::control(id, code, input, most);
+        let sent = self.connection.execute_with_credits(Command::Ioctl, &request, Some(self.tree), charge);
+        let frame = self.in_time(sent).await??;
+        let body = match frame.header.status {
+            NtStatus::BUFFER_OVERFLOW => frame.body,
+            _ => self.judge(frame)?,
+        };
+        let mut answer = parse::<IoctlResponse>(&body)?.output_data;
+        answer.truncate(most as usize);
+        Ok(answer)
     }
 
     /// Sends requests in one message, each after the first about the file the one before it was about.

@@ -6,6 +6,7 @@ use mpr_remotefs::{Attributes, Entry, Kind};
 use smb2::msg::close::CloseRequest;
 use smb2::msg::create::{CreateDisposition, CreateRequest, CreateResponse, ImpersonationLevel, ShareAccess};
 use smb2::msg::directory_info::DirectoryInfoEntry;
+use smb2::msg::ioctl::{IoctlRequest, SMB2_0_IOCTL_IS_FSCTL};
 use smb2::msg::query_directory::{FileInformationClass, QueryDirectoryFlags, QueryDirectoryRequest};
 use smb2::msg::query_info::{InfoType, QueryInfoRequest};
 use smb2::msg::read::ReadRequest;
@@ -26,12 +27,17 @@ pub(crate) const NOT_THROUGH_LINKS: u32 = 0x0020_0000;
 
 /// Classes of information about a file, and about its file system.
 const BASIC: u8 = 4;
-const INTERNAL: u8 = 6;
 const RENAME: u8 = 10;
+const LINK: u8 = 11;
 const DISPOSITION: u8 = 13;
+const ALL: u8 = 18;
+const ALLOCATION: u8 = 19;
 const END_OF_FILE: u8 = 20;
 const NETWORK_OPEN: u8 = 34;
 const FULL_SIZE: u8 = 7;
+
+/// Longer than everything there is to know of a file, its whole path included, and covered by one credit.
+const LONGEST_ALL: u32 = 65536;
 
 /// The name of a path as the server wants it: mapped component by component, joined with backslashes.
 pub(crate) fn wire_name(path: &str) -> String {
@@ -85,9 +91,9 @@ fn query(info_type: InfoType, class: u8, length: u32, id: FileId) -> QueryInfoRe
     }
 }
 
-/// Asks for a file's number.
-pub(crate) fn query_number(id: FileId) -> QueryInfoRequest {
-    query(InfoType::File, INTERNAL, 8, id)
+/// Asks which file it is. What the answer also holds and is not wanted may be cut off.
+pub(crate) fn query_identity(id: FileId) -> QueryInfoRequest {
+    query(InfoType::File, ALL, LONGEST_ALL, id)
 }
 
 /// Asks for times, sizes and attributes.
@@ -134,8 +140,22 @@ pub(crate) fn set_size(size: u64, id: FileId) -> SetInfoRequest {
     set(END_OF_FILE, size.to_le_bytes().to_vec(), id)
 }
 
+/// Sets room aside for the file as a whole. Less than its length would cut it short.
+pub(crate) fn set_room(bytes: u64, id: FileId) -> SetInfoRequest {
+    set(ALLOCATION, bytes.to_le_bytes().to_vec(), id)
+}
+
 /// Gives the open file another name.
 pub(crate) fn set_name(path: &str, replace: bool, id: FileId) -> SetInfoRequest {
+    set(RENAME, new_name(path, replace), id)
+}
+
+/// Gives the open file a name beside the one it has.
+pub(crate) fn set_link(path: &str, id: FileId) -> SetInfoRequest {
+    set(LINK, new_name(path, false), id)
+}
+
+fn new_name(path: &str, replace: bool) -> Vec<u8> {
     let name: Vec<u8> = wire_name(path).encode_utf16().flat_map(u16::to_le_bytes).collect();
     let mut buffer = Vec::with_capacity(20 + name.len());
     buffer.extend_from_slice(&[u8::from(replace), 0, 0, 0, 0, 0, 0, 0]);
@@ -145,12 +165,24 @@ pub(crate) fn set_name(path: &str, replace: bool, id: FileId) -> SetInfoRequest 
     if buffer.len() < 24 {
         buffer.resize(24, 0); // the structure's size with its padding, below which servers refuse it
     }
-    set(RENAME, buffer, id)
+    buffer
 }
 
 /// Has the file removed when its last handle is closed.
 pub(crate) fn set_removed(id: FileId) -> SetInfoRequest {
     set(DISPOSITION, vec![1], id)
+}
+
+/// IOCTL: a control of the file system.
+pub(crate) fn control(id: FileId, code: u32, input: Vec<u8>, most: u32) -> IoctlRequest {
+    IoctlRequest {
+        ctl_code: code,
+        file_id: id,
+        max_input_response: 0,
+        max_output_response: most,
+        flags: SMB2_0_IOCTL_IS_FSCTL,
+        input_data: input,
+    }
 }
 
 /// READ.
@@ -234,7 +266,7 @@ impl Facts {
         })
     }
 
-    pub(crate) fn with_number(&self, id: u64) -> Attributes {
+    pub(crate) fn of(&self, Identity { number: id, links }: Identity) -> Attributes {
         let attributes = FileAttributes(self.attributes);
         let kind = if attributes.is_directory() { Kind::Directory } else { Kind::File };
         let time = |time: FileTime| time.to_system_time().unwrap_or(UNIX_EPOCH);
@@ -249,14 +281,28 @@ impl Facts {
             id,
             // On a directory the bit says "has a custom icon" and forbids nothing.
             read_only: kind == Kind::File && attributes.is_readonly(),
-            links: 1,
+            // A directory's count says nothing that anybody here would expect it to say.
+            links: if kind == Kind::File { links } else { 1 },
         }
     }
 }
 
-/// Reads the answer to [`query_number`].
-pub(crate) fn parse_number(buffer: &[u8]) -> Option<u64> {
-    u64_at(buffer, 0)
+/// Which file it is, and how many names it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The server's number for it; 0 if it has none.
+    pub(crate) number: u64,
+    pub(crate) links: u32,
+}
+
+impl Identity {
+    /// Of a file of which nothing is known.
+    pub(crate) const UNKNOWN: Identity = Identity { number: 0, links: 1 };
+
+    /// Reads the answer to [`query_identity`].
+    pub(crate) fn parse(buffer: &[u8]) -> Option<Identity> {
+        Some(Identity { number: u64_at(buffer, 64)?, links: u32_at(buffer, 56)?.max(1) })
+    }
 }
 
 /// Reads the answer to [`query_space`]: total, available and free units, and bytes in a unit.
@@ -283,7 +329,8 @@ pub(crate) fn entry(raw: &DirectoryInfoEntry) -> Option<Entry> {
         size: raw.end_of_file,
         attributes: raw.file_attributes,
     };
-    Some(Entry { name, attributes: facts.with_number(raw.file_id.unwrap_or(0)) })
+    let identity = Identity { number: raw.file_id.unwrap_or(0), ..Identity::UNKNOWN };
+    Some(Entry { name, attributes: facts.of(identity) })
 }
 
 fn u64_at(buffer: &[u8], at: usize) -> Option<u64> {
@@ -326,7 +373,7 @@ mod tests {
     fn truncated_answers_are_no_answers() {
         assert_eq!(Facts::parse(&[0; 51]), None);
         assert!(Facts::parse(&[0; 52]).is_some());
-        assert_eq!(parse_number(&[0; 7]), None);
+        assert_eq!(Identity::parse(&[0; 71]), None);
         assert_eq!(parse_space(&[0; 31]), None);
     }
 

@@ -8,27 +8,32 @@ use smb2::pack::Pack;
 use smb2::types::flags::{FileAccessMask, FileAttributes};
 use smb2::types::{Command, FileId};
 
-use super::{EXAMINE, SmbFile, SmbFs, ask_twice, number_in};
+use super::{EXAMINE, SmbFile, SmbFs, ask_twice, identity_in};
 use crate::link::{Asked, Trouble, parse};
-use crate::wire::{self, Facts};
+use crate::wire::{self, Facts, Identity};
 
 impl SmbFs {
     pub(super) async fn stat_path(&self, path: &str) -> Result<Attributes> {
-        let (facts, number) = ask_twice!(self.facts(path).await)?;
-        Ok(facts.with_number(number))
+        let (facts, identity) = ask_twice!(self.facts(path).await)?;
+        Ok(facts.of(identity))
     }
 
     pub(super) async fn stat_file(&self, file: &SmbFile) -> Result<Attributes> {
         let mut attempts = 0;
         loop {
             let held = self.handle(&file.0).await?;
-            let answer: Asked<QueryInfoResponse> =
-                held.link.call(Command::QueryInfo, &wire::query_attributes(held.id), 0).await;
+            let facts = wire::query_attributes(held.id);
+            let identity = wire::query_identity(held.id);
+            let asked = [(Command::QueryInfo, &facts as &dyn Pack), (Command::QueryInfo, &identity)];
             attempts += 1;
-            match answer {
-                Ok(answer) => {
-                    let facts = Facts::parse(&answer.output_buffer).ok_or(Trouble::Garbled)?;
-                    return Ok(facts.with_number(file.0.number));
+            match held.link.chain(&asked).await {
+                Ok(answers) => {
+                    let mut answers = answers.into_iter();
+                    let facts: QueryInfoResponse = parse(&answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
+                    let facts = Facts::parse(&facts.output_buffer).ok_or(Trouble::Garbled)?;
+                    let links =
+                        answers.next().and_then(|body| identity_in(&body.ok()?)).map_or(1, |now| now.links);
+                    return Ok(facts.of(Identity { number: file.0.number, links }));
                 }
                 Err(Trouble::Lost) if attempts < 2 => {}
                 Err(trouble) => return Err(trouble.into()),
@@ -49,19 +54,19 @@ impl SmbFs {
             return self.stat_path(path).await;
         }
         let facts = wire::query_attributes(FileId::SENTINEL);
-        let number = wire::query_number(FileId::SENTINEL);
+        let identity = wire::query_identity(FileId::SENTINEL);
         let mut work: Vec<(Command, &dyn Pack)> =
             requests.iter().map(|request| (Command::SetInfo, request as &dyn Pack)).collect();
         work.push((Command::QueryInfo, &facts));
-        work.push((Command::QueryInfo, &number));
+        work.push((Command::QueryInfo, &identity));
         let mut access = FileAccessMask::FILE_WRITE_ATTRIBUTES | EXAMINE;
         if changes.size.is_some() {
             access |= FileAccessMask::FILE_WRITE_DATA;
         }
         let mut answers = self.work(path, access, 0, &work).await?;
-        let number = answers.pop().as_deref().and_then(number_in).unwrap_or(0);
+        let identity = answers.pop().as_deref().and_then(identity_in).unwrap_or(Identity::UNKNOWN);
         let facts: QueryInfoResponse = parse(&answers.pop().unwrap_or_default())?;
-        Ok(Facts::parse(&facts.output_buffer).ok_or(Trouble::Garbled)?.with_number(number))
+        Ok(Facts::parse(&facts.output_buffer).ok_or(Trouble::Garbled)?.of(identity))
     }
 
     pub(super) async fn change_file(&self, file: &SmbFile, changes: Changes) -> Result<Attributes> {
@@ -97,19 +102,19 @@ impl SmbFs {
     }
 
     /// What is known of `path`, in one message.
-    pub(super) async fn facts(&self, path: &str) -> Asked<(Facts, u64)> {
+    pub(super) async fn facts(&self, path: &str) -> Asked<(Facts, Identity)> {
         let link = self.link().await?;
         let create =
             wire::create(&self.full(path), EXAMINE, CreateDisposition::FileOpen, wire::NOT_THROUGH_LINKS, 0);
-        let number = wire::query_number(FileId::SENTINEL);
+        let identity = wire::query_identity(FileId::SENTINEL);
         let close = wire::close(FileId::SENTINEL);
         let answers = link
-            .chain(&[(Command::Create, &create), (Command::QueryInfo, &number), (Command::Close, &close)])
+            .chain(&[(Command::Create, &create), (Command::QueryInfo, &identity), (Command::Close, &close)])
             .await?;
         let mut answers = answers.into_iter();
         let created: CreateResponse = parse(&answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
-        let number = answers.next().and_then(|body| number_in(&body.ok()?)).unwrap_or(0);
-        Ok((Facts::of_create(&created), number))
+        let identity = answers.next().and_then(|body| identity_in(&body.ok()?)).unwrap_or(Identity::UNKNOWN);
+        Ok((Facts::of_create(&created), identity))
     }
 
     pub(super) async fn allow_writing(&self, path: &str) -> Asked<()> {

@@ -14,6 +14,7 @@ use smb2::types::flags::{FileAccessMask, FileAttributes};
 use smb2::types::status::NtStatus;
 use smb2::types::{Command, FileId};
 
+use super::locks::Locks;
 use super::{EXAMINE, SmbFs, ask_twice, locked};
 use crate::link::{Link, Trouble};
 use crate::wire::{self, Facts};
@@ -43,6 +44,7 @@ pub(super) struct OpenFile {
     pub(super) using: Arc<tokio::sync::RwLock<()>>,
     /// It has been removed, and lasts only as long as its handle.
     pub(super) removed: AtomicBool,
+    pub(super) locks: Locks,
 }
 
 /// An open file's handle, for as long as it is used.
@@ -76,10 +78,10 @@ impl SmbFs {
             }
             .await
         );
-        let (generation, (created, number)) = opened?;
+        let (generation, (created, identity)) = opened?;
         let handle = Handle { id: created.file_id, generation };
-        let attributes = Facts::of_create(&created).with_number(number);
-        Ok((self.remember(path, access, number, handle), attributes))
+        let attributes = Facts::of_create(&created).of(identity);
+        Ok((self.remember(path, access, identity.number, handle), attributes))
     }
 
     pub(super) async fn create_file(&self, path: &str, creation: Creation) -> Result<(SmbFile, Attributes)> {
@@ -88,10 +90,10 @@ impl SmbFs {
             if creation.exclusive { CreateDisposition::FileCreate } else { CreateDisposition::FileOpenIf };
         let attributes = if creation.read_only { FileAttributes::READONLY } else { FileAttributes::NORMAL };
         let link = self.link().await?;
-        let (created, number) =
+        let (created, identity) =
             self.create_raw(&link, path, access, disposition, wire::NOT_DIRECTORY, attributes).await?;
         let handle = Handle { id: created.file_id, generation: link.generation };
-        let file = self.remember(path, access, number, handle);
+        let file = self.remember(path, access, identity.number, handle);
         if creation.truncate && created.create_action == CreateAction::FileOpened && created.end_of_file > 0 {
             let changes = Changes { size: Some(0), ..Changes::default() };
             return match self.change_file(&file, changes).await {
@@ -102,7 +104,7 @@ impl SmbFs {
                 }
             };
         }
-        Ok((file, Facts::of_create(&created).with_number(number)))
+        Ok((file, Facts::of_create(&created).of(identity)))
     }
 
     pub(super) async fn read_file(&self, file: &SmbFile, offset: u64, len: usize) -> Result<Bytes> {
@@ -180,6 +182,7 @@ impl SmbFs {
             reopening: tokio::sync::Mutex::new(()),
             using: Arc::default(),
             removed: AtomicBool::new(false),
+            locks: Locks::default(),
         });
         locked(&self.open).insert(key, Arc::downgrade(&file));
         SmbFile(file)
@@ -205,14 +208,16 @@ impl SmbFs {
         let reopened = self
             .create_raw(&link, &path, file.access, CreateDisposition::FileOpen, wire::NOT_DIRECTORY, 0)
             .await;
-        let (created, number) = match reopened {
+        let (created, identity) = match reopened {
             Ok(reopened) => reopened,
             Err(Trouble::Status(status)) if crate::status::errno(status) == Errno::NOT_FOUND => {
                 return Err(Errno::STALE);
             }
             Err(trouble) => return Err(trouble.into()),
         };
-        if number != file.number {
+        let same =
+            identity.number == file.number && file.locks.take_again(&link, created.file_id).await.is_ok();
+        if !same {
             let _ = link.call::<CloseResponse>(Command::Close, &wire::close(created.file_id), 0).await;
             return Err(Errno::STALE);
         }
@@ -224,14 +229,18 @@ impl SmbFs {
     /// again, under their new names, when they are next used; until this is dropped nobody uses them.
     pub(super) async fn park(&self, directory: &str) -> Result<Vec<tokio::sync::OwnedRwLockWriteGuard<()>>> {
         let below = |path: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
-        let files: Vec<Arc<OpenFile>> = {
+        let mut files: Vec<Arc<OpenFile>> = {
             let open = locked(&self.open);
             open.values().filter_map(Weak::upgrade).filter(|file| below(&locked(&file.path))).collect()
         };
-        if files.is_empty() || files.iter().any(|file| file.removed.load(Ordering::Relaxed)) {
+        let lost_if_closed =
+            |file: &Arc<OpenFile>| file.removed.load(Ordering::Relaxed) || !file.locks.is_empty();
+        if files.is_empty() || files.iter().any(lost_if_closed) {
             // Nothing of ours is in the way, or something that would be lost by being closed.
             return Err(Errno(libc::EBUSY));
         }
+        // Who needs several handles takes them in this order, too.
+        files.sort_by_key(|file| file.key);
         let mut parked = Vec::with_capacity(files.len());
         for file in files {
             parked.push(Arc::clone(&file.using).write_owned().await);

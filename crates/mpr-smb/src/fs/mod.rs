@@ -12,11 +12,16 @@
 //! until its last handle is closed, and its old name is free at once.
 
 mod attributes;
+mod copy;
 mod directory;
+mod extended;
 mod file;
+mod holes;
+mod locks;
 mod names;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -25,7 +30,10 @@ use bytes::Bytes;
 use mpr_abi::Status;
 use mpr_helper::control::Health;
 use mpr_helper::protocol::{Failure, Share};
-use mpr_remotefs::{Access, Attributes, Browse, Changes, Creation, Entry, Reached, RemoteFs, Result, Space};
+use mpr_remotefs::{
+    Access, Allocation, Attributes, Browse, Changes, Creation, Entry, Lock, Reached, RemoteFs, Result, Seek,
+    SetMode, Space,
+};
 use smb2::msg::create::{CreateDisposition, CreateResponse};
 use smb2::msg::query_info::QueryInfoResponse;
 use smb2::pack::Pack;
@@ -37,7 +45,7 @@ use self::file::OpenFile;
 pub use self::file::SmbFile;
 use crate::link::{Asked, Link, Trouble, parse};
 use crate::session::{OnStage, PATIENCE, Target};
-use crate::wire;
+use crate::wire::{self, Identity};
 
 /// Pauses between attempts to make a lost connection again: a server that lost it is often still busy with that.
 const PAUSES: [Duration; 3] =
@@ -184,7 +192,7 @@ impl SmbFs {
         }
     }
 
-    /// Opens `path`, learns its number, and leaves it open.
+    /// Opens `path`, learns which file it is, and leaves it open.
     async fn create_raw(
         &self,
         link: &Link,
@@ -193,14 +201,14 @@ impl SmbFs {
         disposition: CreateDisposition,
         options: u32,
         attributes: u32,
-    ) -> Asked<(CreateResponse, u64)> {
+    ) -> Asked<(CreateResponse, Identity)> {
         let create = wire::create(&self.full(path), access, disposition, options, attributes);
-        let number = wire::query_number(FileId::SENTINEL);
-        let answers = link.chain(&[(Command::Create, &create), (Command::QueryInfo, &number)]).await?;
+        let identity = wire::query_identity(FileId::SENTINEL);
+        let answers = link.chain(&[(Command::Create, &create), (Command::QueryInfo, &identity)]).await?;
         let mut answers = answers.into_iter();
         let created: CreateResponse = parse(&answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
-        let number = answers.next().and_then(|body| number_in(&body.ok()?)).unwrap_or(0);
-        Ok((created, number))
+        let identity = answers.next().and_then(|body| identity_in(&body.ok()?)).unwrap_or(Identity::UNKNOWN);
+        Ok((created, identity))
     }
 
     /// Opens `path`, does `work` on it in order, closes it: one message. The first failure is the result.
@@ -307,6 +315,46 @@ impl RemoteFs for SmbFs {
         self.move_name(from, to, replace).await
     }
 
+    async fn link(&self, path: &str, also: &str) -> Result<Attributes> {
+        self.add_name(path, also).await
+    }
+
+    async fn xattrs(&self, path: &str) -> Result<Vec<String>> {
+        self.extended_names(path).await
+    }
+
+    async fn xattr(&self, path: &str, name: &str) -> Result<Bytes> {
+        self.extended_value(path, name).await
+    }
+
+    async fn set_xattr(&self, path: &str, name: &str, value: Bytes, mode: SetMode) -> Result<()> {
+        self.set_extended(path, name, value, mode).await
+    }
+
+    async fn remove_xattr(&self, path: &str, name: &str) -> Result<()> {
+        self.remove_extended(path, name).await
+    }
+
+    async fn lock(&self, file: &SmbFile, range: Range<u64>, lock: Lock) -> Result<()> {
+        self.take_lock(file, range, lock).await
+    }
+
+    async fn unlock(&self, file: &SmbFile, range: Range<u64>) -> Result<()> {
+        self.drop_lock(file, range).await
+    }
+
+    async fn allocate(&self, file: &SmbFile, range: Range<u64>, allocation: Allocation) -> Result<()> {
+        self.set_room(file, range, allocation).await
+    }
+
+    async fn seek(&self, file: &SmbFile, offset: u64, seek: Seek) -> Result<u64> {
+        self.find(file, offset, seek).await
+    }
+
+    async fn copy(&self, from: &SmbFile, offset: u64, to: &SmbFile, to_offset: u64, len: u64) -> Result<u64> {
+        self.copy_there(from, offset, to, to_offset, len).await
+    }
+
     async fn space(&self) -> Result<Space> {
         self.room().await
     }
@@ -329,8 +377,8 @@ impl RemoteFs for SmbFs {
     }
 }
 
-fn number_in(body: &[u8]) -> Option<u64> {
-    wire::parse_number(&parse::<QueryInfoResponse>(body).ok()?.output_buffer)
+fn identity_in(body: &[u8]) -> Option<Identity> {
+    Identity::parse(&parse::<QueryInfoResponse>(body).ok()?.output_buffer)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

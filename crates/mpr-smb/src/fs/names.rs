@@ -19,7 +19,7 @@ use crate::wire::{self, Facts};
 impl SmbFs {
     pub(super) async fn add_directory(&self, path: &str) -> Result<Attributes> {
         let link = self.link().await?;
-        let (created, number) = self
+        let (created, identity) = self
             .create_raw(
                 &link,
                 path,
@@ -30,7 +30,19 @@ impl SmbFs {
             )
             .await?;
         let _ = link.call::<CloseResponse>(Command::Close, &wire::close(created.file_id), 0).await;
-        Ok(Facts::of_create(&created).with_number(number))
+        Ok(Facts::of_create(&created).of(identity))
+    }
+
+    /// Gives a file another name. A directory has one: servers refuse others.
+    pub(super) async fn add_name(&self, path: &str, also: &str) -> Result<Attributes> {
+        let link = wire::set_link(&self.full(also), FileId::SENTINEL);
+        let access = FileAccessMask::FILE_WRITE_ATTRIBUTES | EXAMINE;
+        let options = wire::NOT_THROUGH_LINKS | wire::NOT_DIRECTORY;
+        match self.work(path, access, options, &[(Command::SetInfo, &link)]).await {
+            Err(Trouble::Status(NtStatus::FILE_IS_A_DIRECTORY)) => Err(Errno(libc::EPERM)),
+            Err(trouble) => Err(trouble.into()),
+            Ok(_) => self.stat_path(also).await,
+        }
     }
 
     pub(super) async fn drop_directory(&self, path: &str) -> Result<()> {
@@ -82,19 +94,19 @@ impl SmbFs {
     /// Servers replace a file, but neither a directory nor a file that forbids writing; a kernel expects both.
     /// Says whether it is worth trying again.
     async fn make_way(&self, from: &str, to: &str) -> Result<bool> {
-        let (old, old_number) = match self.facts(to).await {
+        let (old, old_identity) = match self.facts(to).await {
             Ok(found) => found,
             Err(Trouble::Status(status)) if crate::status::errno(status) == Errno::NOT_FOUND => {
                 return Ok(false);
             }
             Err(trouble) => return Err(trouble.into()),
         };
-        let (new, new_number) = self.facts(from).await?;
-        if old_number == new_number && old_number != 0 {
+        let (new, new_identity) = self.facts(from).await?;
+        if old_identity.number == new_identity.number && old_identity.number != 0 {
             // Two spellings of one name, on a server that does not tell upper from lower case.
             return Ok(false);
         }
-        let (old, new) = (old.with_number(old_number), new.with_number(new_number));
+        let (old, new) = (old.of(old_identity), new.of(new_identity));
         match (old.kind, new.kind) {
             (Kind::Directory, Kind::Directory) => self.drop_directory(to).await.map(|()| true),
             (Kind::Directory, _) => Err(Errno(libc::EISDIR)),
