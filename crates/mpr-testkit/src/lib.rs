@@ -7,6 +7,7 @@
 //! * [`ModelNetwork`] and [`Ledger`]: a provider that keeps connections and a notification library that
 //!   checks the fate of its contexts, for tests with many operations at once.
 //! * [`MemoryFs`]: a remote file system in memory, shared by several clients, that can be slow, fail, and take leases back.
+//! * [`zoo`]: plug-ins with one sin each.
 //! * [`Samba`], [`RuntimeDir`] and [`mpr_mount`]: a private SMB server, and what it takes to mount its shares.
 //!
 //! Nothing here waits for longer than until something has happened, and everything made on disk is gone when its owner is dropped.
@@ -25,6 +26,7 @@ mod provider;
 #[cfg(target_os = "linux")]
 mod samba;
 mod script;
+pub mod zoo;
 
 pub use compile::compile_c;
 pub use env::{Setting, TestEnv};

@@ -1,11 +1,16 @@
 //! The application that the tests start, and what they make of it.
 
+use mpr::Authentication;
+use mpr::trace::Sight;
 use mpr::{AddRequest, CancelRequest, Credentials, Router, extended_error};
 use mpr_plugin::{EnumQuery, NetResource, ResourceQuery, Status, wide};
 use mpr_testkit::TestEnv;
+pub(super) use mpr_testkit::zoo::{preamble, trace, trace_file};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::ptr::{null, null_mut};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,6 +35,7 @@ fn application() {
             'p' => tell(began, || add_as("secret")),
             'P' => tell(began, || add_as("!wrong")),
             'q' => questions(),
+            'l' => log_on(),
             // Four at once.
             't' => thread::scope(|scope| {
                 for _ in 0..4 {
@@ -93,20 +99,27 @@ fn outlive_the_host() -> ! {
         unsafe { libc::poll(&mut polled, 1, 20_000) };
         assert_ne!(polled.revents & libc::POLLHUP, 0, "the host goes on");
     }
-    println!("⇒0|0|0||the host has ended");
+    println!("⇒0|0|0|||the host has ended");
     // SAFETY: ends the process.
     unsafe { libc::_exit(0) }
 }
 
 fn tell(began: Instant, operation: impl FnOnce() -> Result<(), Status>) {
     extended_error::clear();
-    let status = Status::from(operation()).0;
+    let (tx, remarks) = mpsc::channel();
+    let note = move |sight: Sight<'_>| {
+        if let Sight::Step(_, step) = sight {
+            step.remarks.iter().for_each(|remark| tx.send(remark.kind.clone()).expect("it is heard"));
+        }
+    };
+    let status = Status::from(mpr::trace::watch(note, operation)).0;
+    let elapsed = began.elapsed().as_millis();
     let error = extended_error::recorded();
     println!(
-        "⇒{status}|{}|{}|{}|{}",
-        began.elapsed().as_millis(),
+        "⇒{status}|{elapsed}|{}|{}|{}|{}",
         error.code,
         error.provider.display(),
+        remarks.iter().collect::<Vec<_>>().join(","),
         error.text.display()
     );
 }
@@ -129,6 +142,20 @@ fn add_as(password: &str) -> Result<(), Status> {
         ..AddRequest::default()
     };
     Router::system().add_connection(&request).map(drop)
+}
+
+/// What a logon component does.
+fn log_on() {
+    let told = Authentication {
+        kind: null(),
+        info: null_mut(),
+        previous_kind: null(),
+        previous_info: null_mut(),
+        station: null_mut(),
+        station_handle: null_mut(),
+    };
+    // SAFETY: nobody in these tests follows any of it.
+    unsafe { Router::system().logon_notify(null_mut(), &told) };
 }
 
 /// Everything a provider can be asked, and what it says.
@@ -178,6 +205,8 @@ pub(super) struct Got {
     pub(super) milliseconds: u128,
     pub(super) code: u32,
     pub(super) name: String,
+    /// What is recorded of the answers, a word each.
+    pub(super) remarks: String,
     pub(super) text: String,
 }
 
@@ -210,13 +239,14 @@ pub(super) fn run_and_leave(env: &TestEnv, tasks: &str) -> (Vec<Got>, String, Ve
     let (stdout, stderr) = (text(output.stdout), text(output.stderr));
     assert!(output.status.success() || tasks.ends_with('k'), "{stdout}\n{stderr}");
     let got = stdout.lines().filter_map(|line| {
-        let fields: Vec<&str> = line[line.find('⇒')? + '⇒'.len_utf8()..].splitn(5, '|').collect();
-        let [status, milliseconds, code, name, text] = fields[..] else { panic!("{line}") };
+        let fields: Vec<&str> = line[line.find('⇒')? + '⇒'.len_utf8()..].splitn(6, '|').collect();
+        let [status, milliseconds, code, name, remarks, text] = fields[..] else { panic!("{line}") };
         Some(Got {
             status: status.parse().unwrap(),
             milliseconds: milliseconds.parse().unwrap(),
             code: code.parse().unwrap(),
             name: name.into(),
+            remarks: remarks.into(),
             text: text.into(),
         })
     });
@@ -287,26 +317,6 @@ pub(super) fn provider(env: &TestEnv, answer: &str) -> PathBuf {
         preamble(env)
     );
     env.compile_c("provider", &source)
-}
-
-/// What every C source here begins with. The environment of a host does not lead to the trace.
-pub(super) fn preamble(env: &TestEnv) -> String {
-    format!(
-        "#define _GNU_SOURCE\n#include <npapi.h>\n#include <pthread.h>\n#include <signal.h>\n#include <stdio.h>\n\
-         #include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n\
-         __attribute__((unused)) static void trace(const char *call) {{\n\
-         FILE *file = fopen(\"{}\", \"a\");\nfprintf(file, \"%s\\n\", call);\nfclose(file);\n}}\n",
-        trace_file(env).display()
-    )
-}
-
-pub(super) fn trace_file(env: &TestEnv) -> PathBuf {
-    env.root().join("trace")
-}
-
-pub(super) fn trace(env: &TestEnv) -> Vec<String> {
-    let text = fs::read_to_string(trace_file(env)).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
 }
 
 /// Registers a library that does `pre` before and `post` after, and allows what it gets to answer to.

@@ -4,71 +4,6 @@ use crate::application::*;
 use mpr_testkit::TestEnv;
 
 #[test]
-fn a_library_that_hangs_is_given_up_at_its_deadline() {
-    library_fails(SHORT, "for (;;) pause();", &[LATE]);
-}
-
-#[test]
-fn a_library_that_spins_is_given_up_at_its_deadline() {
-    library_fails(SHORT, "for (volatile int i = 0;; i++);", &[LATE]);
-}
-
-#[test]
-fn a_library_that_stops_its_process_is_given_up_at_its_deadline() {
-    library_fails(SHORT, "raise(SIGSTOP);", &[LATE]);
-}
-
-#[test]
-fn a_library_that_blocks_every_signal_and_hangs_is_ended_all_the_same() {
-    let block = "sigset_t all; sigfillset(&all); sigprocmask(SIG_BLOCK, &all, NULL); for (;;) pause();";
-    library_fails(SHORT, block, &[LATE]);
-}
-
-#[test]
-fn a_library_that_hangs_when_it_is_loaded_is_given_up_at_its_deadline() {
-    let register = |env: TestEnv, settings: &str| {
-        let source = format!(
-            "{}__attribute__((constructor)) static void hang(void) {{ for (;;) pause(); }}\n\
-             DWORD APIENTRY AddConnectNotify(LPNOTIFYINFO info, LPNOTIFYADD add) {{ return WN_SUCCESS; }}\n",
-            preamble(&env)
-        );
-        let path = env.compile_c("sinner", &source);
-        env.notifyees_d("sinner", &format!("path = {path:?}\nisolation = \"process\"\n{settings}\n"))
-    };
-    fails(SHORT, register, &[LATE]);
-}
-
-#[test]
-fn a_library_that_crashes_ends_nobody_but_itself() {
-    library_fails(AMPLE, "*(volatile int *)8 = 1;", &["crashed (signal 11)"]);
-}
-
-#[test]
-fn a_library_that_aborts_ends_nobody_but_itself() {
-    library_fails(AMPLE, "abort();", &["crashed (signal 6)"]);
-}
-
-#[test]
-fn a_library_that_exits_ends_nobody_but_itself() {
-    library_fails(AMPLE, "exit(0);", &["ended its process without an answer (exit status 0)"]);
-}
-
-#[test]
-fn a_library_that_unwinds_ends_nobody_but_itself() {
-    library_fails(AMPLE, "pthread_exit(NULL);", &["crashed (signal", "ended its process", "hung up"]);
-}
-
-#[test]
-fn a_library_that_kills_its_group_ends_nobody_but_itself() {
-    library_fails(AMPLE, "kill(0, SIGKILL);", &["crashed (signal 9)"]);
-}
-
-#[test]
-fn a_library_that_exits_and_leaves_a_process_with_the_socket_is_heard_of_at_once() {
-    library_fails(AMPLE, "if (fork() == 0) for (;;) pause(); _exit(3);", &["exit status 3"]);
-}
-
-#[test]
 fn a_process_that_leaves_the_session_of_the_library_does_not_get_away() {
     let daemon = "if (fork() == 0) { setsid(); if (fork() == 0) for (;;) pause(); _exit(0); } _exit(4);";
     library_fails(AMPLE, daemon, &["exit status 4"]);
@@ -80,29 +15,11 @@ fn a_library_that_forks_and_hangs_in_both_is_given_up_and_both_are_ended() {
 }
 
 #[test]
-fn garbage_on_the_wire_is_told_as_such() {
-    let garbage = "for (int fd = 3; fd < 64; fd++) if (write(fd, \"garbage garbage\", 15) < 0) continue;";
-    library_fails(AMPLE, garbage, &["answered with garbage"]);
-}
-
-#[test]
 fn half_an_answer_is_waited_for_until_the_deadline() {
     // A header that promises a body, and no body.
     let half = r#"for (int fd = 3; fd < 64; fd++) if (write(fd, "\x40\0\0\0\1\3", 6) < 0) continue;
                   for (;;) pause();"#;
     library_fails(SHORT, half, &[LATE]);
-}
-
-#[test]
-fn a_library_that_closes_its_descriptors_cannot_answer() {
-    let closes = "for (int fd = 0; fd < 1024; fd++) close(fd);";
-    library_fails(AMPLE, closes, &["hung up without an answer", "ended its process", "crashed"]);
-}
-
-#[test]
-fn a_library_that_allocates_without_end_ends_itself() {
-    let allocate = "for (;;) { char *more = malloc(64 << 20); if (!more) abort(); more[0] = 1; }";
-    library_fails(AMPLE, allocate, &["crashed (signal"]);
 }
 
 #[test]
@@ -168,13 +85,6 @@ fn a_veto_comes_with_the_reason_the_library_left() {
 }
 
 #[test]
-fn a_code_nobody_knows_is_a_veto_with_that_code() {
-    let env = library(world(), "odd", "", "return 0xFFFFFFFF;", "");
-    let (got, told) = run(&env, "a");
-    assert_eq!((got[0].status, &*told), (u32::MAX, ""));
-}
-
-#[test]
 fn a_library_that_asks_for_a_retry_keeps_its_context() {
     let env = TestEnv::new().without_builtin_providers();
     _ = mpr_testkit::mpr_host();
@@ -190,16 +100,6 @@ fn a_library_that_asks_for_a_retry_keeps_its_context() {
     let (got, _) = run(&env, "a");
     assert_eq!(got[0].status, 0);
     assert_eq!(trace(&env), ["pre", "add", "post", "add", "post"]);
-}
-
-#[test]
-fn a_library_cannot_connect_from_within_its_host() {
-    let nested = "NETRESOURCEW other = {0}; other.lpRemoteName = (LPWSTR)L\"\\\\\\\\srv\\\\other\"; \
-                  char line[32]; sprintf(line, \"nested %u\", (unsigned)WNetAddConnection2W(&other, NULL, NULL, 0)); trace(line);";
-    let env = library(world(), "nested", "", nested, "");
-    let (got, _) = run(&env, "a");
-    assert_eq!(got[0].status, 0);
-    assert_eq!(trace(&env), ["pre", "nested 50", "add"]);
 }
 
 #[test]

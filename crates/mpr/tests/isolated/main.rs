@@ -8,3 +8,4 @@ mod application;
 mod listeners;
 mod providers;
 mod scripts;
+mod zoo;

@@ -285,3 +285,22 @@ fn a_password_is_in_no_argument_environment_file_or_message() {
     let failures = fs::read_to_string(env.runtime_dir().join("providers/np.json")).unwrap();
     assert!(failures.contains("NPAddConnection") && !failures.contains("secret"), "{failures}");
 }
+
+#[test]
+fn credential_managers_are_called_only_if_they_are_switched_on_and_never_in_a_host() {
+    for (switch, settings, called) in [(false, "", false), (true, "", true), (true, ISOLATED, false)] {
+        let env = alone();
+        let source = format!(
+            "{}DWORD APIENTRY NPGetCaps(DWORD index) {{ return index == WNNC_START; }}\n\
+             DWORD APIENTRY NPLogonNotify(PLUID a, LPCWSTR b, LPVOID c, LPCWSTR d, LPVOID e, LPWSTR f, LPVOID g, LPWSTR *h) {{\n\
+             trace(\"logon\"); return WN_SUCCESS; }}\n",
+            preamble(&env)
+        );
+        let library = env.compile_c("collector", &source);
+        let env = registered(env, &library, &format!("class = 3\n{settings}"));
+        let env = if switch { env.setting("credential-managers", true) } else { env };
+        let (_, told) = run(&env, "l");
+        assert_eq!(trace(&env).len(), usize::from(called), "{told}");
+        assert_eq!(told.contains("as a credential manager it is not called"), switch && !called, "{told}");
+    }
+}
