@@ -5,6 +5,7 @@
 //!
 //! * [`notify`] — the connection notification protocol as a state machine (`spec/notification.md`)
 //! * [`routing`] — which of several providers' answers is the result (`spec/wnet.md` §3)
+//! * [`policy`] — which connects and disconnects the rules of an administrator allow
 //! * [`device`] — names of local devices (`spec/wnet.md` §1.4)
 //! * [`remote`] — names of network resources and their canonical form
 
@@ -12,5 +13,6 @@
 
 pub mod device;
 pub mod notify;
+pub mod policy;
 pub mod remote;
 pub mod routing;
