@@ -3,6 +3,7 @@
 use crate::explain;
 use crate::output::{Output, clean};
 use mpr::extended_error::{self, ExtendedError};
+use mpr::policy::LABEL;
 use mpr_plugin::Status;
 use serde_json::json;
 use std::fmt;
@@ -134,9 +135,17 @@ impl Failure {
 }
 
 impl Refusal {
+    /// Whether a rule of this machine refused: then neither cause nor cure is anywhere else.
+    fn is_of_policy(&self) -> bool {
+        self.status == Status::ACCESS_DENIED && self.extended.provider.to_string_lossy() == LABEL
+    }
+
     /// The next command, about the names at hand.
     fn hint(&self) -> Option<String> {
-        let hint = self.hint.or_else(|| Some(explain::of(self.status)?.hint))?;
+        let hint = match self.is_of_policy() {
+            true => "see which rule decides: mpr policy test REMOTE",
+            false => self.hint.or_else(|| Some(explain::of(self.status)?.hint))?,
+        };
         let mut hint = hint.to_owned();
         for (word, name) in [("REMOTE", &self.remote), ("LOCAL", &self.local)] {
             if let Some(name) = name {
@@ -175,7 +184,7 @@ impl fmt::Display for Refusal {
         if extended.code != 0 || !extended.text.is_empty() {
             writeln!(f, "{}", extended_line(extended))?;
         }
-        if let Some(known) = explain::of(*status) {
+        if let Some(known) = explain::of(*status).filter(|_| !self.is_of_policy()) {
             writeln!(f, "Possible causes:")?;
             for (number, cause) in known.causes.iter().enumerate() {
                 writeln!(f, "  {}. {cause}", number + 1)?;

@@ -29,6 +29,7 @@ mod password;
 mod path;
 mod patience;
 mod place;
+mod policy;
 mod provider;
 mod registration;
 mod restore;
@@ -69,6 +70,7 @@ enum Command {
     Net(net_use::Net),
     Notifyee(notifyee::Arguments),
     Provider(provider::Arguments),
+    Policy(policy::Arguments),
     Error(explain::Explain),
     Completions(manual::Completions),
     Man(manual::Pages),
@@ -102,6 +104,7 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Net(net) => warned(output, || net_use::run(&net, output)),
         Command::Notifyee(arguments) => notifyee::run(arguments, output),
         Command::Provider(arguments) => provider::run(arguments, output),
+        Command::Policy(arguments) => policy::run(arguments, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),
         Command::Error(explain) => explain::run(&explain, output),
         Command::Completions(completions) => manual::complete(&completions, Arguments::command()),

@@ -7,6 +7,7 @@ use crate::registration::{self, Family, Level};
 use clap::{Subcommand, ValueEnum};
 use mpr::config::{Config, Events, Isolation, NotifyeeEntry, OnFailure, Source};
 use mpr::library::LoadedNotifyee;
+use mpr::policy::LABEL;
 use mpr::{Router, isolated};
 use mpr_helper::dirs;
 use mpr_plugin::{Event, Notifyee};
@@ -162,6 +163,8 @@ impl Add {
 /// Whether a registration does what it is for.
 #[derive(Debug)]
 enum Standing {
+    /// It comes with the router, and is asked before all others.
+    BuiltIn,
     Loaded,
     /// In a process of its own, started when it is needed.
     Isolated,
@@ -178,6 +181,7 @@ enum Standing {
 impl Standing {
     fn text(&self) -> (&'static str, &str) {
         match self {
+            Standing::BuiltIn => ("built-in", "asked before all others; see mpr policy list"),
             Standing::Loaded => ("loaded", ""),
             Standing::Isolated => ("isolated", ""),
             Standing::Command => ("command", ""),
@@ -220,6 +224,12 @@ fn list(output: &Output) -> Result<(), Failure> {
         table.row([name, state, &priority, &events, &called, &file.display().to_string(), why]);
         Ok(())
     };
+    if let Some(policies) = router.policies() {
+        let files = policies.tiers().iter().flat_map(|tier| &tier.files);
+        let file =
+            files.map(|one| one.file.as_path()).find_map(Path::parent).unwrap_or(Path::new("policy.d"));
+        tell(LABEL, &Standing::BuiltIn, None, file)?;
+    }
     for entry in &config.notifyees {
         tell(&entry.stem, &standing(entry), Some(entry), &entry.file)?;
     }

@@ -157,3 +157,22 @@ fn unused_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
+
+#[test]
+fn a_name_is_looked_up_by_a_helper_when_a_rule_is_about_addresses() {
+    _ = mpr_mount();
+    let env = TestEnv::new()
+        .policy_d("home", "[[rule]]\nname = 'home'\naction = 'deny'\naddress = ['127.0.0.0/8', '::1']\n");
+    let test = |remote: &str| {
+        let output = env.command(mpr()).args(["policy", "test", remote]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = test("//localhost/x");
+    assert!(code == Some(1) && text.contains("rule \"home\"") && !text.contains("cannot"), "{code:?} {text}");
+    let (code, text) = test("//nowhere.invalid/x");
+    assert!(
+        code == Some(1) && text.contains("the addresses of the server cannot be told"),
+        "{code:?} {text}"
+    );
+    assert_eq!(test("//192.0.2.1/x").0, Some(0));
+}

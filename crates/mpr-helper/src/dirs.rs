@@ -62,6 +62,36 @@ pub fn config_dirs() -> Vec<PathBuf> {
     Surroundings::of_this_process().config()
 }
 
+/// Directories of the system's configuration, weakest first. What they forbid holds whatever the environment says.
+pub const SYSTEM_CONFIG_DIRS: [&str; 2] = ["/usr/share/mpr", "/etc/mpr"];
+
+/// Whose a configuration directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// One of [`SYSTEM_CONFIG_DIRS`].
+    System,
+    /// The environment puts it in the place of the system's: all of `$MPR_CONFIG_DIRS` but the last.
+    Environment,
+    /// The user's own.
+    User,
+}
+
+/// Whose each of the configuration directories `listed` is. The last one is the user's, as in the usual list; one
+/// alone is in the place of both.
+#[must_use]
+pub fn levels(listed: &[PathBuf]) -> Vec<Level> {
+    let level = |(at, directory): (usize, &PathBuf)| {
+        if SYSTEM_CONFIG_DIRS.iter().any(|system| directory == Path::new(system)) {
+            Level::System
+        } else if at + 1 < listed.len() || listed.len() == 1 {
+            Level::Environment
+        } else {
+            Level::User
+        }
+    };
+    listed.iter().enumerate().map(level).collect()
+}
+
 /// Makes `path` a directory that only this user can write to, and says what is wrong if that cannot be had.
 ///
 /// Missing directories on the way are created too, all with mode 0700. The last one is opened without
@@ -373,6 +403,16 @@ mod tests {
         let error = ensure_private(base.path()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         assert!(error.to_string().contains("chmod go-w"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_is_the_systems_by_its_name_and_the_users_by_its_place() {
+        let levels = |listed: &[&str]| levels(&listed.iter().map(PathBuf::from).collect::<Vec<_>>());
+        use Level::{Environment, System, User};
+        assert_eq!(levels(&["/usr/share/mpr", "/etc/mpr", "/h/.config/mpr"]), [System, System, User]);
+        assert_eq!(levels(&["/usr/share/mpr", "/etc/mpr"]), [System, System]);
+        assert_eq!(levels(&["/a", "/b", "/c"]), [Environment, Environment, User]);
+        assert_eq!(levels(&["/a"]), [Environment]);
     }
 
     #[test]

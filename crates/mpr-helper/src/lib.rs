@@ -4,6 +4,7 @@
 //! This crate is the ground both stand on. It carries no protocol, no thread and no asynchronous runtime.
 //!
 //! * [`dirs`] — where configuration, state and run-time files live, and who may have written them;
+//! * [`accounts`] — users and groups of this machine;
 //! * [`frame`] — how bytes travel between a caller and a helper;
 //! * [`protocol`] — what they say: requests, progress, answers;
 //! * [`failures`] — plug-ins that fail, and who is not asked for a while;
@@ -14,6 +15,7 @@
 //! * [`connections`] — the two joined: what is connected, and what has been lost;
 //! * [`control`] — asking the helper of one connection to report or to end.
 
+pub mod accounts;
 pub mod connections;
 pub mod control;
 pub mod dirs;

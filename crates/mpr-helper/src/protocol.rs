@@ -1,10 +1,11 @@
 //! What a caller and a helper say to each other.
 //!
 //! A caller sends one [`Request`], followed by one secret frame when [`Request::has_password`] says so. The
-//! helper answers with any number of [`Event::Progress`] and [`Event::Shares`], then exactly one
+//! helper answers with any number of [`Event::Progress`], [`Event::Shares`] and [`Event::Addresses`], then exactly one
 //! [`Event::Done`] or [`Event::Failed`].
 
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// The network protocol a helper is to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +118,11 @@ pub enum Request {
         /// Whether a secret frame follows.
         has_password: bool,
     },
+    /// Find the addresses of a server. Nothing is sent to the server itself.
+    Resolve {
+        /// Its name.
+        host: String,
+    },
 }
 
 impl Request {
@@ -126,6 +132,7 @@ impl Request {
         match self {
             Request::Mount(mount) => mount.has_password,
             Request::ListShares { has_password, .. } | Request::Probe { has_password, .. } => *has_password,
+            Request::Resolve { .. } => false,
         }
     }
 }
@@ -183,6 +190,11 @@ pub enum Event {
     Shares {
         /// They.
         shares: Vec<Share>,
+    },
+    /// The addresses asked for.
+    Addresses {
+        /// They.
+        addresses: Vec<IpAddr>,
     },
     /// It has done what was asked, and this is the last event.
     Done {

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -182,9 +183,36 @@ async fn answer(
             caller.tell(&Event::Done { kind }).map_err(gone)?;
             Ok(None)
         }
+        Request::Resolve { host } => {
+            let addresses = addresses_of(&host).await?;
+            caller.tell(&Event::Addresses { addresses }).map_err(gone)?;
+            caller.tell(&Event::Done { kind: ShareKind::Other }).map_err(gone)?;
+            Ok(None)
+        }
         Request::Mount(mount) => mount_and_announce(*mount, password, caller).await.map(Some),
         _ => Err(Failure::new(Status::NOT_SUPPORTED, "mpr-mount does not know this request; reinstall mpr")),
     }
+}
+
+/// The addresses of a server, each once. The caller has a deadline of its own.
+async fn addresses_of(host: &str) -> Reached<Vec<IpAddr>> {
+    /// As many as a frame surely holds; nobody has more.
+    const MOST: usize = 256;
+    let found = tokio::net::lookup_host((host, 0)).await.map_err(|error| {
+        Failure::new(Status::BAD_NETPATH, format!("the server {host} has no address: {error}"))
+    })?;
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for address in found.map(|found| found.ip()) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+        if addresses.len() > MOST {
+            // Some of them alone would be no answer: they are judged.
+            let what = format!("the server {host} has more than {MOST} addresses");
+            return Err(Failure::new(Status::BAD_NETPATH, what));
+        }
+    }
+    Ok(addresses)
 }
 
 fn target(

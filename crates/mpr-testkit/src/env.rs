@@ -113,6 +113,13 @@ impl TestEnv {
         self
     }
 
+    /// A file of `policy.d`, word for word.
+    #[must_use]
+    pub fn policy_d(self, stem: &str, text: &str) -> Self {
+        self.write("policy.d", stem, text);
+        self
+    }
+
     /// Registers a notification library.
     #[must_use]
     pub fn notifyee_library(self, stem: &str, library: impl AsRef<Path>) -> Self {

@@ -5,6 +5,7 @@
 //! of it.
 
 use crate::notifyees::Announced;
+use crate::policy::{Asked, Policies};
 use crate::providers::{Provider, Selection};
 use crate::store::Entry;
 use crate::trace::{self, Kind, Request, Tracer};
@@ -261,6 +262,7 @@ impl Router {
             Ok(mut connect) => {
                 connect.check_device()?;
                 connect.accept();
+                connect.admit()?;
                 connect.attempt().ok()
             }
             Err(error) => UseError::status(Some(&error)).ok(),
@@ -509,8 +511,37 @@ impl<'r> Connect<'r, '_> {
 
     #[inline]
     fn ask(&self, provider: &Provider, asked: &AddConnection<'_>) -> Result<(), Status> {
+        if let Some(policies) = self.judged_by_choice() {
+            policies.admit(&self.judged(asked.local).through(&provider.name))?;
+        }
         let device = if self.local.is_none() { asked.local } else { None };
         trace::asked(self.tracer, &provider.name, device, || provider.network().add_connection(asked))
+    }
+
+    /// Asks the policy about a connection that is being restored: nobody is told of it, but a rule that could be
+    /// dodged by restoring would be none.
+    fn admit(&self) -> Result<(), Status> {
+        let Some(policies) = self.router.policies() else { return Ok(()) };
+        let judged = self.judged(self.local);
+        policies.admit(&match self.selection {
+            Selection::Named(provider) => judged.through(&provider.name),
+            Selection::All(_) => judged,
+        })
+    }
+
+    /// The policy, if it can deny by what was open when it was asked first: provider and device.
+    #[inline]
+    fn judged_by_choice(&self) -> Option<&'r Policies> {
+        self.router.policies().filter(|policies| policies.depends_on_choices())
+    }
+
+    /// The request as the policy judges it.
+    fn judged(&self, local: Option<&WideStr>) -> Asked {
+        let judged = Asked::add(&self.remote, self.request.flags);
+        match local.filter(|local| !local.is_empty()) {
+            Some(local) => judged.on(local),
+            None => judged,
+        }
     }
 
     /// The class of a device that is chosen.

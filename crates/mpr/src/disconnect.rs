@@ -3,10 +3,12 @@
 use crate::Router;
 use crate::connect::canonical;
 use crate::notifyees::Announced;
+use crate::policy::Asked;
 use crate::providers::{Provider, Selection};
 use crate::trace::{self, Kind, Request, Tracer};
 use mpr_core::device::LocalDevice;
 use mpr_core::notify::When;
+use mpr_core::policy;
 use mpr_core::routing::Purpose;
 use mpr_plugin::abi::{
     CONNECT_ADD_MASK, CONNECT_UPDATE_PROFILE, NOTIFYINFO, WNNC_CON_CANCELCONNECTION,
@@ -157,7 +159,14 @@ impl<'r> Cancel<'r, '_> {
         let can = |capabilities: &Capabilities| {
             capabilities.connection & (WNNC_CON_CANCELCONNECTION | WNNC_CON_CANCELCONNECTION2) != 0
         };
+        let judged = self
+            .router
+            .policies()
+            .filter(|policies| policies.depends_on_choices() && policies.is_about(policy::Event::Cancel));
         let ask = |provider: &'r Provider| {
+            if let Some(policies) = judged {
+                policies.admit(&Asked::cancel(&self.name, self.flags).through(&provider.name))?;
+            }
             trace::asked(self.tracer, &provider.name, None, || provider.network().cancel_connection(&asked))
         };
         let everybody = Selection::All(providers);

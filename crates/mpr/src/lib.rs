@@ -31,6 +31,7 @@ pub mod isolated;
 mod legacy;
 pub mod library;
 mod notifyees;
+pub mod policy;
 mod problem;
 mod providers;
 mod query;

@@ -4,6 +4,7 @@
 
 use crate::connect::{AddRequest, Credentials};
 use crate::disconnect::CancelRequest;
+use crate::policy::Asked;
 use crate::providers::Provider;
 use crate::store::Entry;
 use crate::{Connection, Router};
@@ -153,7 +154,8 @@ impl Router {
             let tried = self.connect_entry(entry, user.as_deref(), password.as_ref().map(Secret::as_wide));
             let Err(status) = tried else { return (Ok(Restored::Now), false) };
             let refused =
-                matches!(status, Status::BAD_PASSWORD | Status::LOGON_FAILURE | Status::ACCESS_DENIED);
+                matches!(status, Status::BAD_PASSWORD | Status::LOGON_FAILURE | Status::ACCESS_DENIED)
+                    && !self.is_forbidden(entry);
             match ask {
                 Some(ask) if refused => match ask.ask(entry, status) {
                     Answer::Retry { user: other, password: given } => {
@@ -166,6 +168,16 @@ impl Router {
                 _ => return (Err(status), false),
             }
         }
+    }
+
+    /// Whether it is the policy that refuses: no password helps against that.
+    fn is_forbidden(&self, entry: &Entry) -> bool {
+        let Some(policies) = self.policies() else { return false };
+        let mut judged = Asked::add(&wide(&entry.remote), 0).on(&wide(&entry.device.to_string()));
+        if !entry.provider.is_empty() {
+            judged = judged.through(&wide(&entry.provider));
+        }
+        policies.judge(&judged).denies()
     }
 
     fn connect_entry(

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::library::credentials::LoadedCredentialManager;
 use crate::notifyees::{Notifyees, Registration};
+use crate::policy::Policies;
 use crate::providers::{Provider, Providers};
 use crate::store::Store;
 use crate::system::System;
@@ -107,6 +108,13 @@ impl Router {
     #[must_use]
     pub fn config(&self) -> Option<&Config> {
         self.settings().system.as_ref().map(System::config)
+    }
+
+    /// What the policy of the system and of the user says; `None` for a router of given parts, and where there
+    /// are no rules.
+    #[must_use]
+    pub fn policies(&self) -> Option<&Policies> {
+        self.settings().system.as_ref().map(System::policies).filter(|policies| !policies.is_empty())
     }
 
     /// The providers, in the order in which they are asked. Loads them.

@@ -8,6 +8,7 @@ use crate::library::notifyee::LoadedNotifyee;
 use crate::library::provider::LoadedProvider;
 use crate::library::{LoadError, canonical};
 use crate::notifyees::{Notifyees, Registration};
+use crate::policy::{self, Guard, Policies};
 use crate::providers::{Provider, Providers};
 use crate::store::Store;
 use crate::{Problem, builtin, report};
@@ -17,12 +18,14 @@ use mpr_plugin::abi::{
 };
 use mpr_plugin::{AddNotice, CancelNotice, Event, NetworkProvider, Notifyee, Status, last_error, wide};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the configuration says, and what is known before any plug-in is loaded.
 #[derive(Debug)]
 pub(crate) struct System {
     config: Config,
+    policies: Arc<Policies>,
     elevated: bool,
 }
 
@@ -30,11 +33,18 @@ impl System {
     /// Reads the configuration.
     pub(crate) fn read() -> Self {
         let elevated = dirs::is_elevated();
-        let config = Config::read(&dirs::config_dirs(), elevated);
+        let directories = dirs::config_dirs();
+        let mut config = Config::read(&directories, elevated);
+        let (policies, problems) = Policies::read(&directories, elevated);
+        config.problems.extend(problems);
         for problem in &config.problems {
             report::problem(problem);
         }
-        System { config, elevated }
+        System { config, policies: policies.into(), elevated }
+    }
+
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -124,6 +134,10 @@ impl System {
                     problems.push(problem);
                 }
             }
+        }
+        // Registered last, called first: what is forbidden is nobody else's business.
+        if !self.policies.is_empty() {
+            table.push(Registration::new(policy::LABEL, Box::new(Guard(self.policies.clone()))));
         }
         report_all(&problems);
         Notifyees::new(table, problems)

@@ -13,6 +13,7 @@ mod net_use;
 mod notifyee;
 mod password;
 mod path;
+mod policy;
 mod provider;
 mod restore;
 mod terminal;

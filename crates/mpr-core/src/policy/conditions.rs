@@ -271,6 +271,24 @@ pub enum Doubt {
 }
 
 impl Conditions {
+    /// The keys of the conditions that are set.
+    #[must_use]
+    pub fn keys(&self) -> Vec<&'static str> {
+        let set = [
+            (!self.remote.is_empty(), "remote"),
+            (!self.address.is_empty(), "address"),
+            (!self.provider.is_empty(), "provider"),
+            (!self.user.is_empty(), "user"),
+            (!self.group.is_empty(), "group"),
+            (!self.local.is_empty(), "local"),
+            (self.flags != Flags::default(), "flags"),
+            (!self.hours.is_empty(), "hours"),
+            (self.days != Days::default(), "days"),
+            (self.events != Events::default(), "event"),
+        ];
+        set.into_iter().filter(|one| one.0).map(|one| one.1).collect()
+    }
+
     /// Whether the request is one of those the rule is about, and what is not known if that is not known. What
     /// costs little is asked first, and nothing more once the answer is no.
     #[inline]

@@ -15,9 +15,9 @@ const MOST_ENTRIES: usize = 256;
 const MOST_NAMES: usize = 8192;
 
 /// Reads files as far as they are to be trusted, and notes what is not.
-pub(super) struct Reader {
-    pub(super) judge: Judge,
-    pub(super) problems: Vec<Problem>,
+pub(crate) struct Reader {
+    pub(crate) judge: Judge,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Reader {
@@ -53,7 +53,7 @@ impl Reader {
     }
 
     /// The text of `path`, if there is such a file and it is fit to be read. `cost` says what goes without it.
-    pub(super) fn text(&mut self, path: &Path, cost: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, path: &Path, cost: &str) -> Option<String> {
         match self.read(path) {
             Ok(text) => Some(text),
             Err(Unread::Missing) => None,
@@ -90,7 +90,7 @@ impl Reader {
     }
 
     /// Adds the entries of `directory` to `found`, by stem, in the place of those already there.
-    pub(super) fn entries(&mut self, directory: &Path, found: &mut BTreeMap<String, PathBuf>) {
+    pub(crate) fn entries(&mut self, directory: &Path, found: &mut BTreeMap<String, PathBuf>) {
         if !self.admits(directory) {
             return;
         }

@@ -13,9 +13,10 @@
 //! fail for a line in a file of somebody else's (§3.3.4).
 
 mod expand;
-mod files;
+pub(crate) mod files;
 #[doc(hidden)]
 pub mod parse;
+pub mod policy;
 
 #[doc(hidden)]
 pub use expand::Variables;

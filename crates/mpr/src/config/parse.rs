@@ -525,7 +525,7 @@ impl<'a> Table<'a> {
 }
 
 /// A name, trimmed, if it can be one.
-fn as_name(text: &str) -> Option<String> {
+pub(super) fn as_name(text: &str) -> Option<String> {
     let name = text.trim();
     let good =
         !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control);
@@ -543,7 +543,7 @@ fn line_at(text: &str, offset: usize) -> usize {
 }
 
 /// A value as a message shows it.
-fn in_words(value: &DeValue<'_>) -> String {
+pub(super) fn in_words(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => quoted(text),
         DeValue::Integer(number) if number.radix() == 10 => shortened(number.as_str()),
@@ -558,7 +558,7 @@ fn in_words(value: &DeValue<'_>) -> String {
 }
 
 /// Text in quotes, on one line whatever it is.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", shortened(text))
 }
 
@@ -572,7 +572,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// The known key that `key` was probably meant to be.
-fn closest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn closest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     if key.len() > 40 {
         return None;
     }
