@@ -10,6 +10,7 @@ mod sanitize;
 mod setup;
 mod shell;
 mod test;
+mod trials;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ cargo xtask test [CARGO-TEST-ARGUMENT...]   install what the tests need, then ru
 cargo xtask setup                           only install what the tests need (as root; else say what is missing)
 cargo xtask fuzz [SECONDS] [TARGET...]      run the fuzz targets, 60 seconds each unless said otherwise
 cargo xtask sanitize                        run the tests of the C boundary under AddressSanitizer
+cargo xtask torture [--long] [NAME...]      let others' programs loose on mounted shares; --list names them
 cargo xtask install [--destdir DIRECTORY]   build, and put everything where programs look for it (as root)
 cargo demo                                  connect, watch, list, use and cancel, with nothing set up
 ";
@@ -28,9 +30,10 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.collect();
     let done = match &*chore {
         "test" => test::run(&rest),
-        "setup" => setup::packages().map(|()| true),
+        "setup" => setup::everything().map(|()| true),
         "fuzz" => fuzz::run(&rest),
         "sanitize" => sanitize::run().map(|summary| summary.is_good()),
+        "torture" => trials::torture(&rest),
         "install" => install::install(&rest),
         "demo" => demo::run(),
         // Not for people: what `cargo test` runs test programs through where nothing can be mounted.

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 const DEVICE: &str = "/dev/fuse";
 /// The test programs that mount.
-const PROGRAMS: &[&str] = &["foreign", "smb"];
+const PROGRAMS: &[&str] = &["foreign", "smb", "strangers"];
 /// `CAP_SYS_ADMIN`, without which not even root mounts.
 const MAY_MOUNT: u64 = 1 << 21;
 

@@ -1,6 +1,6 @@
-//! What the tests need besides Rust: Debian packages.
+//! What the tests need besides Rust: Debian packages, and programs of crates.io.
 
-use crate::shell::{Result, heading, is_root, run};
+use crate::shell::{Result, cargo, heading, is_root, root, run};
 use std::path::Path;
 use std::process::Command;
 
@@ -27,10 +27,41 @@ const PACKAGES: &[Package] = &[
     Package { name: "mono-runtime", file: "/usr/bin/mono", needed_for: "C# programs" },
     Package { name: "mono-mcs", file: "/usr/bin/mcs", needed_for: "C# programs" },
     Package { name: "python3", file: "/usr/bin/python3", needed_for: "Python programs" },
+    Package { name: "fio", file: "/usr/bin/fio", needed_for: "files written and verified on a share" },
+    Package { name: "stress-ng", file: "/usr/bin/stress-ng", needed_for: "a share under stress" },
+    Package { name: "sqlite3", file: "/usr/bin/sqlite3", needed_for: "databases on a share" },
+    Package { name: "rsync", file: "/usr/bin/rsync", needed_for: "trees copied to a share" },
+    Package { name: "nftables", file: "/usr/sbin/nft", needed_for: "networks that lose packets" },
+    Package { name: "iproute2", file: "/usr/sbin/ip", needed_for: "networks of the tests' own" },
 ];
 
+/// Programs of crates.io that judge mounted shares. They are run, not linked; built into `target/tools`.
+const TOOLS: &[(&str, &str)] = &[("fsx", "0.3.2"), ("pjdfstest", "0.2.2")];
+
+/// Installs what is missing.
+pub(crate) fn everything() -> Result<()> {
+    packages()?;
+    tools()
+}
+
+/// Builds the programs of crates.io, once.
+fn tools() -> Result<()> {
+    let place = root().join("target/tools");
+    for (name, version) in TOOLS {
+        if place.join("bin").join(name).exists() {
+            continue;
+        }
+        heading(&format!("cargo install {name}@{version}"));
+        let mut install = cargo();
+        install.args(["install", "--quiet", "--locked"]).arg(format!("{name}@{version}"));
+        install.arg("--root").arg(&place).arg("--target-dir").arg(place.join("build"));
+        run(&mut install)?;
+    }
+    Ok(())
+}
+
 /// Installs what is missing, as root; names it, otherwise.
-pub(crate) fn packages() -> Result<()> {
+fn packages() -> Result<()> {
     let missing: Vec<&Package> =
         PACKAGES.iter().filter(|package| !Path::new(package.file).exists()).collect();
     if missing.is_empty() {

@@ -75,7 +75,7 @@ fn run_all(passing_over: &[String]) -> Result<Summary> {
 }
 
 pub(crate) fn run(arguments: &[String]) -> Result<bool> {
-    setup::packages()?;
+    setup::everything()?;
     // Tests drive the programs and the library as they stand in the target directory.
     heading("cargo build");
     run_build()?;
