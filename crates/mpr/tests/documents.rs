@@ -1,6 +1,6 @@
 //! The files shown in `docs/` are read without a complaint.
 
-use mpr::config::{Variables, parse};
+use mpr::config::{Variables, parse, policy};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,13 +24,14 @@ fn files() -> Vec<(PathBuf, String)> {
 fn every_file_that_is_shown_is_read_as_it_stands() {
     let variables = Variables { elevated: false, lookup: &|_| Some("/somewhere".into()) };
     let files = files();
-    let mut kinds = [0; 4];
+    let mut kinds = [0; 5];
     for (file, text) in &files {
         let within = |directory: &str| file.parent().is_some_and(|parent| parent.ends_with(directory));
         let (kind, problems) = match () {
             () if file.ends_with("mpr.toml") => (0, parse::settings(file, text, &variables).1),
             () if within("notifyees.d") => (1, parse::notifyee("example", file, text, &variables).1),
             () if within("providers.d") => (2, parse::provider("example", file, text, &variables).1),
+            () if within("policy.d") => (4, policy::policy(file, text).1),
             () if file.ends_with("connections.toml") => {
                 let contents = mpr::store::parse(text.as_bytes());
                 assert!(!contents.entries.is_empty() && contents.flaws.is_empty(), "{contents:?}");
