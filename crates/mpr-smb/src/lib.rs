@@ -12,6 +12,7 @@ mod fs;
 mod link;
 mod session;
 mod status;
+mod symlink;
 mod tap;
 mod wire;
 

@@ -79,6 +79,11 @@ pub(crate) fn close(id: FileId) -> CloseRequest {
     CloseRequest { flags: 0, file_id: id }
 }
 
+/// Asks for something about a file.
+pub(crate) fn query_file(class: u8, length: u32, id: FileId) -> QueryInfoRequest {
+    query(InfoType::File, class, length, id)
+}
+
 fn query(info_type: InfoType, class: u8, length: u32, id: FileId) -> QueryInfoRequest {
     QueryInfoRequest {
         info_type,
@@ -330,7 +335,12 @@ pub(crate) fn entry(raw: &DirectoryInfoEntry) -> Option<Entry> {
         attributes: raw.file_attributes,
     };
     let identity = Identity { number: raw.file_id.unwrap_or(0), ..Identity::UNKNOWN };
-    Some(Entry { name, attributes: facts.of(identity) })
+    let mut attributes = facts.of(identity);
+    // In the place of the length of its extended attributes, a reparse point tells its kind.
+    if FileAttributes(raw.file_attributes).is_reparse_point() && crate::symlink::is_link(raw.ea_size) {
+        attributes = Attributes { kind: Kind::Symlink, size: 0, read_only: false, ..attributes };
+    }
+    Some(Entry { name, attributes })
 }
 
 fn u64_at(buffer: &[u8], at: usize) -> Option<u64> {

@@ -312,3 +312,51 @@ async fn room_in_a_hole_cannot_be_set_aside() {
     assert_eq!(place.fs.allocate(&file, 0..8192, Allocation::Extend).await, Err(Errno::UNSUPPORTED));
     place.fs.allocate(&file, 8192..16384, Allocation::Extend).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_reparse_points_makes_no_links_unless_files_may_stand_for_them() {
+    let place = Place::named("links").await;
+    assert_eq!(place.fs.make_symlink("refused", "target").await, Err(Errno::UNSUPPORTED));
+    assert_eq!(place.fs.stat("refused").await, Err(Errno::NOT_FOUND));
+
+    let with = place.other().await.with_links_in_files(true);
+    let made = with.make_symlink("link", "../else/where").await.unwrap();
+    assert_eq!((made.kind, made.size), (Kind::Symlink, 13));
+    assert_eq!(with.read_link("link").await.unwrap(), "../else/where");
+    assert_eq!(with.make_symlink("link", "other").await, Err(Errno::EXISTS));
+    with.make_symlink("absolute", "/usr/lib").await.unwrap();
+    assert_eq!(with.read_link("absolute").await.unwrap(), "/usr/lib");
+    assert!(fs::read(place.there("link")).unwrap().starts_with(b"XSym\n0013\n"));
+
+    // Whoever did not ask for it sees a file.
+    assert_eq!(place.fs.stat("link").await.unwrap().kind, Kind::File);
+    assert_eq!(place.fs.read_link("link").await, Err(Errno(libc::EINVAL)));
+    with.remove_file("link", false).await.unwrap();
+    assert_eq!(with.read_link("link").await, Err(Errno::NOT_FOUND));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_are_listed_as_links_and_files_of_their_length_as_files() {
+    let place = Place::named("listed-links").await;
+    let with = place.other().await.with_links_in_files(true);
+    with.make_directory("d").await.unwrap();
+    for nth in 0..20 {
+        with.make_symlink(&format!("d/link-{nth}"), "target").await.unwrap();
+    }
+    place.fs.close(&place.file("d/file", &[b'X'; 1067]).await).await;
+    let directory = with.open_directory("d").await.unwrap();
+    let mut links = 0;
+    loop {
+        let entries = with.next_entries(&directory).await.unwrap();
+        if entries.is_empty() {
+            break;
+        }
+        for entry in entries {
+            let is_link = entry.name.starts_with("link-");
+            let (kind, size) = if is_link { (Kind::Symlink, 6) } else { (Kind::File, 1067) };
+            assert_eq!((entry.attributes.kind, entry.attributes.size), (kind, size), "{}", entry.name);
+            links += u32::from(is_link);
+        }
+    }
+    assert_eq!(links, 20);
+}

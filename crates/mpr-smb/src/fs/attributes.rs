@@ -15,7 +15,7 @@ use crate::wire::{self, Facts, Identity};
 impl SmbFs {
     pub(super) async fn stat_path(&self, path: &str) -> Result<Attributes> {
         let (facts, identity) = ask_twice!(self.facts(path).await)?;
-        Ok(facts.of(identity))
+        self.with_kind(path, facts, identity).await
     }
 
     pub(super) async fn stat_file(&self, file: &SmbFile) -> Result<Attributes> {
@@ -63,10 +63,13 @@ impl SmbFs {
         if changes.size.is_some() {
             access |= FileAccessMask::FILE_WRITE_DATA;
         }
-        let mut answers = self.work(path, access, 0, &work).await?;
+        // A link has times of its own; the contents are those of what the server keeps somewhere else for it.
+        let options = if changes.size.is_some() { 0 } else { wire::NOT_THROUGH_LINKS };
+        let mut answers = self.work(path, access, options, &work).await?;
         let identity = answers.pop().as_deref().and_then(identity_in).unwrap_or(Identity::UNKNOWN);
         let facts: QueryInfoResponse = parse(&answers.pop().unwrap_or_default())?;
-        Ok(Facts::parse(&facts.output_buffer).ok_or(Trouble::Garbled)?.of(identity))
+        let facts = Facts::parse(&facts.output_buffer).ok_or(Trouble::Garbled)?;
+        self.with_kind(path, facts, identity).await
     }
 
     pub(super) async fn change_file(&self, file: &SmbFile, changes: Changes) -> Result<Attributes> {

@@ -22,6 +22,7 @@ const FIRST_LISTING: u32 = 65536;
 /// A directory being read.
 #[derive(Debug)]
 pub struct SmbDirectory {
+    path: String,
     handle: Handle,
     /// What came with opening it.
     first: Mutex<Option<Vec<Entry>>>,
@@ -47,6 +48,7 @@ impl SmbFs {
         let mut answers = answers.into_iter();
         let created: CreateResponse = parse(&answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
         let directory = SmbDirectory {
+            path: path.to_owned(),
             handle: Handle { id: created.file_id, generation },
             first: Mutex::new(None),
             ended: false.into(),
@@ -69,6 +71,12 @@ impl SmbFs {
     }
 
     pub(super) async fn go_on_listing(&self, directory: &SmbDirectory) -> Result<Vec<Entry>> {
+        let mut entries = self.list_on(directory).await?;
+        self.find_links(&directory.path, &mut entries).await?;
+        Ok(entries)
+    }
+
+    async fn list_on(&self, directory: &SmbDirectory) -> Result<Vec<Entry>> {
         if let Some(entries) = locked(&directory.first).take()
             && !entries.is_empty()
         {

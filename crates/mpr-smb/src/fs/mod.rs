@@ -19,10 +19,11 @@ mod file;
 mod holes;
 mod locks;
 mod names;
+mod symlinks;
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -83,6 +84,12 @@ pub struct SmbFs {
     open: Mutex<HashMap<u64, Weak<OpenFile>>>,
     next_file: AtomicU64,
     reconnects: AtomicU64,
+    /// Whether files of a certain form are symbolic links.
+    links_in_files: bool,
+    /// The server has refused to make a reparse point.
+    no_reparse_points: AtomicBool,
+    /// There are symbolic links here that are reparse points.
+    links_met: AtomicBool,
 }
 
 impl std::fmt::Debug for SmbFs {
@@ -108,6 +115,9 @@ impl SmbFs {
             open: Mutex::default(),
             next_file: AtomicU64::new(1),
             reconnects: AtomicU64::new(0),
+            links_in_files: false,
+            no_reparse_points: AtomicBool::new(false),
+            links_met: AtomicBool::new(false),
         };
         match fs.facts("").await {
             Ok((facts, _)) if FileAttributes(facts.attributes).is_directory() => Ok(fs),
@@ -131,6 +141,14 @@ impl SmbFs {
                 format!("the connection to {name} was lost as soon as it was made"),
             )),
         }
+    }
+
+    /// Has files after Minshall and French taken for symbolic links, and such links made where the server has no
+    /// reparse points.
+    #[must_use]
+    pub fn with_links_in_files(mut self, yes: bool) -> SmbFs {
+        self.links_in_files = yes;
+        self
     }
 
     /// Dialect, signing and encryption, for people.
@@ -313,6 +331,14 @@ impl RemoteFs for SmbFs {
 
     async fn rename(&self, from: &str, to: &str, replace: bool) -> Result<()> {
         self.move_name(from, to, replace).await
+    }
+
+    async fn read_link(&self, path: &str) -> Result<String> {
+        self.link_target(path).await
+    }
+
+    async fn make_symlink(&self, path: &str, target: &str) -> Result<Attributes> {
+        self.add_link(path, target).await
     }
 
     async fn link(&self, path: &str, also: &str) -> Result<Attributes> {

@@ -63,7 +63,13 @@ impl SmbFs {
             }
             // A server that does not rename what is open still removes it, at the latest when it is closed.
         }
-        Ok(self.remove_anyway(path, wire::NOT_DIRECTORY).await?)
+        match self.remove_anyway(path, wire::NOT_DIRECTORY).await {
+            // Whoever removes a directory as a file means a link: Windows has some that are directories.
+            Err(Trouble::Status(NtStatus::FILE_IS_A_DIRECTORY)) if self.is_link(path).await? => {
+                Ok(self.remove_anyway(path, wire::DIRECTORY).await?)
+            }
+            removed => Ok(removed?),
+        }
     }
 
     pub(super) async fn move_name(&self, from: &str, to: &str, replace: bool) -> Result<()> {
@@ -75,6 +81,7 @@ impl SmbFs {
                 ))
             )
         };
+        let link = self.link_data(from).await?;
         let mut renamed = self.try_rename(from, to, replace).await;
         if denied(&renamed) && replace && self.make_way(from, to).await? {
             renamed = self.try_rename(from, to, true).await;
@@ -88,7 +95,10 @@ impl SmbFs {
         }
         renamed?;
         self.follow(from, to);
-        Ok(())
+        match link {
+            Some(data) => Ok(self.keep_link(to, data).await?),
+            None => Ok(()),
+        }
     }
 
     /// Servers replace a file, but neither a directory nor a file that forbids writing; a kernel expects both.
