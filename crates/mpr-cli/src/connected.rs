@@ -35,6 +35,8 @@ pub(crate) struct Connection {
     /// Where its files are.
     pub(crate) path: Option<PathBuf>,
     pub(crate) remembered: bool,
+    /// Since when it is lost, as far as anybody noticed, in seconds since 1970.
+    pub(crate) lost_since: Option<u64>,
 }
 
 /// How a connection is.
@@ -42,7 +44,7 @@ pub(crate) struct Connection {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     Ok,
-    /// Its helper process has died: every access fails until it is disconnected.
+    /// Its helper process or its server has gone: accesses fail or wait.
     Lost,
     /// Remembered, but not connected.
     Unavailable,
@@ -182,9 +184,9 @@ fn connection((entry, user): Found, provider: &str, places: &Places) -> Connecti
     let local = named(&entry.local).map(WideStr::to_string_lossy);
     let remote = entry.remote.unwrap_or_default().to_string_lossy();
     let device = local.as_deref().and_then(crate::names::device);
-    let lost = places.is_lost(local.as_deref(), &remote);
+    let lost = places.helped(local.as_deref(), &remote).and_then(|helped| helped.lost);
     Connection {
-        status: if lost { State::Lost } else { State::Ok },
+        status: if lost.is_some() { State::Lost } else { State::Ok },
         path: places.of(device.as_ref(), &remote),
         local: device.map(|device| device.to_string()).or(local),
         remote,
@@ -192,6 +194,7 @@ fn connection((entry, user): Found, provider: &str, places: &Places) -> Connecti
         user: user.map(|user| user.to_string_lossy()),
         kind: Kind::of(entry.kind),
         remembered: false,
+        lost_since: lost,
     }
 }
 
@@ -216,6 +219,7 @@ pub(crate) fn remembered(router: &Router, connected: &[Connection]) -> Result<Ve
                 kind: Kind::of(entry.connection_type),
                 path: None,
                 remembered: true,
+                lost_since: None,
             })
         })
         .collect())

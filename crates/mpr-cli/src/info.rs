@@ -8,16 +8,10 @@ use crate::patience;
 use crate::place::Places;
 use mpr::{Router, extended_error};
 use mpr_core::device::LocalDevice;
-use mpr_helper::connections::Connections;
-use mpr_helper::control::{self, Health, Order, Reply};
-use mpr_helper::dirs;
 use mpr_plugin::abi::{RESOURCETYPE_ANY, RESOURCEUSAGE_CONNECTABLE, RESOURCEUSAGE_CONTAINER};
 use mpr_plugin::{NetResource, Performance, Status, WideString, wide};
 use serde_json::Value;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// How long a helper may take to say how it is.
-const PATIENCE: Duration = Duration::from_secs(2);
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Tells everything known of a connection or resource
 #[derive(clap::Args, Debug)]
@@ -28,7 +22,7 @@ pub(crate) struct Info {
 
 pub(crate) fn run(info: &Info, output: &Output) -> Result<(), Failure> {
     let router = Router::system();
-    let places = Places::now(router);
+    let places = Places::asked(router);
     match Name::new(&info.name)? {
         Name::Local(device) => local(router, &places, &device, output),
         Name::Remote(remote) => resource(router, &places, &remote, output),
@@ -99,30 +93,24 @@ fn connection(router: &Router, places: &Places, one: &Connection) -> Facts {
     facts.add("speed", "Speed", performance.and_then(speed));
     facts.add("delay_ms", "Delay (ms)", performance.map(|known| known.delay).filter(|&delay| delay > 0));
     if let Some(helped) = places.helped(one.local.as_deref(), &one.remote) {
-        facts.add("since", "", helped.record.since);
-        facts.add("age", "Connected for", age(helped.record.since));
-        facts.add("read_only", "Read only", helped.record.read_only);
-        facts.add("helper", "Helper", helped.record.helper.pid);
-        let health = health(helped);
-        facts.add("reachable", "Reachable", health.as_ref().map(|health| health.connected));
-        facts.add("open_files", "Open files", health.as_ref().map(|health| health.open_files));
-        facts.add("reconnects", "Reconnects", health.as_ref().map(|health| health.reconnects));
-        facts.add("security", "Security", health.map(|health| health.security));
+        let record = &helped.connection.record;
+        facts.add("since", "", record.since);
+        facts.add("age", "Connected for", age(record.since));
+        facts.add("lost_since", "", helped.lost);
+        facts.add("lost_for", "Lost for", helped.lost.and_then(age));
+        facts.add("read_only", "Read only", record.read_only);
+        facts.add("helper", "Helper", record.helper.pid);
+        let health = helped.health.as_ref();
+        facts.add("reachable", "Reachable", health.map(|health| health.connected));
+        facts.add("open_files", "Open files", health.map(|health| health.open_files));
+        facts.add("reconnects", "Reconnects", health.map(|health| health.reconnects));
+        facts.add("security", "Security", health.map(|health| health.security.clone()));
     }
     facts
 }
 
-/// What the helper says; `None` if it does not.
-pub(crate) fn health(helped: &mpr_helper::connections::Connection) -> Option<Health> {
-    let runtime = dirs::runtime_path().ok()?;
-    match control::order(&Connections::of(&runtime).socket(helped), Order::Status, PATIENCE) {
-        Ok(Reply::Status(health)) => Some(health),
-        _ => None,
-    }
-}
-
 /// How long ago that was, in words: days and hours, hours and minutes, or minutes.
-fn age(since: u64) -> Option<String> {
+pub(crate) fn age(since: u64) -> Option<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
     let minutes = now.checked_sub(since).filter(|_| since > 0)? / 60;
     Some(match (minutes / 1440, minutes / 60 % 24, minutes % 60) {

@@ -2,6 +2,7 @@
 
 use crate::connected::{self, Connection, State};
 use crate::failure::Failure;
+use crate::info::age;
 use crate::output::{Output, Table, clean};
 use crate::place::Places;
 use mpr::Router;
@@ -27,7 +28,7 @@ pub(crate) fn run(list: &List, output: &Output) -> Result<(), Failure> {
     if list.recent {
         return recent(router, output);
     }
-    let survey = connected::survey(router, &Places::now(router));
+    let survey = connected::survey(router, &Places::asked(router));
     let mut connections = if list.remembered {
         connected::remembered(router, &survey.connections)?
     } else {
@@ -50,7 +51,7 @@ fn print(connections: &[Connection], output: &Output) -> Result<(), Failure> {
     let mut table = Table::new(&["STATUS", "LOCAL", "REMOTE", "PROVIDER", "USER"]);
     for one in connections {
         table.row([
-            one.status.text(),
+            &status(one),
             one.local.as_deref().unwrap_or("-"),
             &one.remote,
             one.provider.as_deref().unwrap_or("-"),
@@ -62,6 +63,13 @@ fn print(connections: &[Connection], output: &Output) -> Result<(), Failure> {
         return Ok(());
     }
     table.print(output)
+}
+
+fn status(one: &Connection) -> String {
+    match one.lost_since.and_then(age) {
+        Some(age) => format!("{} for {age}", one.status.text()),
+        None => one.status.text().to_owned(),
+    }
 }
 
 fn recent(router: &Router, output: &Output) -> Result<(), Failure> {

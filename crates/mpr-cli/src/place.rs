@@ -7,9 +7,11 @@ use mpr::Router;
 use mpr_core::device::LocalDevice;
 use mpr_core::remote::Unc;
 use mpr_helper::connections::{Connection, Connections, State};
+use mpr_helper::control::{self, Health, Order, Reply};
 use mpr_helper::dirs;
 use mpr_helper::mounts::Table;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What the file system knows of connections, at one moment.
 #[derive(Debug, Default)]
@@ -17,7 +19,48 @@ pub(crate) struct Places {
     runtime: Option<PathBuf>,
     drives: Option<PathBuf>,
     mounts: Table,
-    helped: Vec<Connection>,
+    helped: Vec<Helped>,
+}
+
+/// A connection that has a helper process.
+#[derive(Debug)]
+pub(crate) struct Helped {
+    pub(crate) connection: Connection,
+    /// What the helper says of itself, if it was asked and did.
+    pub(crate) health: Option<Health>,
+    /// Since when the connection is lost, in seconds since 1970.
+    pub(crate) lost: Option<u64>,
+}
+
+/// How long the helpers may take to say how they are, all together. That is a matter of microseconds for each.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+impl Helped {
+    fn of(connections: &Connections, connection: Connection) -> Helped {
+        let (slot, record) = (&connection.slot, &connection.record);
+        let lost = (connection.state == State::Lost).then(|| connections.records().lost_since(slot, record));
+        Helped { connection, health: None, lost }
+    }
+
+    /// Takes the reply to the question how the helper is, or that there was none in time.
+    fn heard(&mut self, connections: &Connections, reply: Option<Reply>) {
+        let (records, slot, record) = (connections.records(), &self.connection.slot, &self.connection.record);
+        let well = match reply {
+            Some(Reply::Status(health)) => {
+                let connected = health.connected;
+                self.health = Some(health);
+                connected
+            }
+            // One that sleeps with a question before it will not answer the next one either. One that is awake has not
+            // come to it yet, on a machine with much to do.
+            _ => !record.helper.is_asleep(),
+        };
+        if well {
+            records.found_again(slot);
+        } else {
+            self.lost = Some(records.lost_since(slot, record));
+        }
+    }
 }
 
 impl Places {
@@ -26,34 +69,51 @@ impl Places {
         let runtime = dirs::runtime_path().ok();
         let configured = router.config().and_then(|config| config.drives_dir.clone());
         let drives = configured.or_else(|| Some(runtime.as_ref()?.join("drives")));
-        let helped = runtime.as_deref().and_then(|runtime| Connections::of(runtime).all().ok());
+        let found = runtime.as_deref().map(Connections::of).and_then(|connections| {
+            let all = connections.all().ok()?;
+            Some(all.into_iter().map(|connection| Helped::of(&connections, connection)).collect())
+        });
         Places {
             runtime,
             drives,
             mounts: Table::now().unwrap_or_default(),
-            helped: helped.unwrap_or_default(),
+            helped: found.unwrap_or_default(),
         }
     }
 
-    /// The record of a connection that has a helper process.
-    pub(crate) fn helped(&self, local: Option<&str>, remote: &str) -> Option<&Connection> {
-        self.helped.iter().find(|connection| match (local, connection.record.local.as_deref()) {
-            (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
-            (None, None) => same_resource(remote, &connection.record.remote),
-            _ => false,
-        })
+    /// The same, with what the helpers say of themselves. All are asked together, and none is waited for longer than
+    /// a list may take.
+    pub(crate) fn asked(router: &Router) -> Places {
+        let mut places = Places::now(router);
+        let Some(connections) = places.runtime.as_deref().map(Connections::of) else { return places };
+        let mut running: Vec<&mut Helped> =
+            places.helped.iter_mut().filter(|one| one.lost.is_none()).collect();
+        let sockets: Vec<PathBuf> =
+            running.iter().map(|helped| connections.socket(&helped.connection)).collect();
+        let replies = control::order_all(&sockets, Order::Status, PATIENCE);
+        for (helped, reply) in running.iter_mut().zip(replies) {
+            helped.heard(&connections, reply);
+        }
+        places
     }
 
-    /// Whether the helper of a connection has died.
-    pub(crate) fn is_lost(&self, local: Option<&str>, remote: &str) -> bool {
-        self.helped(local, remote).is_some_and(|connection| connection.state == State::Lost)
+    /// A connection that has a helper process.
+    pub(crate) fn helped(&self, local: Option<&str>, remote: &str) -> Option<&Helped> {
+        self.helped.iter().find(|helped| {
+            let record = &helped.connection.record;
+            match (local, record.local.as_deref()) {
+                (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+                (None, None) => same_resource(remote, &record.remote),
+                _ => false,
+            }
+        })
     }
 
     /// The directory a connection's files are in.
     pub(crate) fn of(&self, local: Option<&LocalDevice>, remote: &str) -> Option<PathBuf> {
         let name = local.map(LocalDevice::to_string);
-        if let Some(connection) = self.helped(name.as_deref(), remote) {
-            return Some(connection.record.mount_point.clone().into());
+        if let Some(helped) = self.helped(name.as_deref(), remote) {
+            return Some(helped.connection.record.mount_point.clone().into());
         }
         let expected = match local {
             Some(LocalDevice::Directory(path)) => return Some(path.into()),

@@ -111,6 +111,31 @@ fn what_was_connected_comes_back_after_logging_in_again_and_no_listener_hears_of
 }
 
 #[test]
+fn a_lost_connection_is_told_as_such_and_a_restore_brings_it_back() {
+    let world = World::new();
+    let share = world.samba.unc("guest");
+    world.ok(&["connect", &share, "Z:", "--persist", "--user", "guest", "--password-stdin"], "\n");
+    let connections = mpr_helper::connections::Connections::of(&world.env.runtime_dir());
+    let lost = mpr_helper::connections::State::Lost;
+    for signal in [libc::SIGKILL, libc::SIGSTOP] {
+        fs::write(world.drive().join("letter.txt"), "dear").unwrap();
+        let helper = connections.all().unwrap()[0].record.helper;
+        // SAFETY: takes integers; the helper is one this test has started.
+        unsafe { libc::kill(libc::pid_t::try_from(helper.pid).unwrap(), signal) };
+        while connections.all().unwrap()[0].state != lost {
+            std::thread::yield_now();
+        }
+        let listed = world.ok(&["list", "--json"], "");
+        assert!(listed.contains(r#""status":"lost""#) && listed.contains(r#""lost_since":1"#), "{listed}");
+
+        assert_eq!(world.ok(&["restore"], ""), format!("Z: to {share} is restored\n"));
+        assert!(!helper.is_alive(), "what stood still has ended");
+        assert_eq!(fs::read_to_string(world.drive().join("letter.txt")).unwrap(), "dear");
+        assert!(world.ok(&["list"], "").contains("OK"));
+    }
+}
+
+#[test]
 fn a_busy_drive_is_disconnected_only_by_force() {
     let world = World::new();
     let share = world.samba.unc("rw");

@@ -1,7 +1,7 @@
 //! What is connected: records joined with the mount table.
 //!
 //! A record without its mount is stale and is not a connection. A mount whose helper has died answers every
-//! call with ENOTCONN; it is listed as [`State::Lost`], and disconnecting cleans it up. Nothing here touches
+//! call with ENOTCONN, one whose helper was stopped answers none; it is listed as [`State::Lost`], and disconnecting cleans it up. Nothing here touches
 //! a mounted file system, so that a server that hangs cannot hang a listing.
 
 use std::ffi::CString;
@@ -20,7 +20,7 @@ use crate::record::{Process, Record, Records, Slot};
 pub enum State {
     /// Mounted, and its helper runs.
     Connected,
-    /// Still mounted, but its helper has died: every access fails.
+    /// Still mounted, but its helper has died, and every access fails; or it was stopped, and every access waits.
     Lost,
 }
 
@@ -77,8 +77,9 @@ impl Connections {
         Ok(records.into_iter().filter_map(|(slot, record)| judge(slot, record, &table)).collect())
     }
 
-    /// Takes away what a dead helper left: its mount, its mount point, its record.
+    /// Takes away a lost connection: a helper that was stopped, its mount, its mount point, its record.
     pub fn clean(&self, connection: &Connection) -> io::Result<()> {
+        kill(connection.record.helper)?;
         let mount_point = Path::new(&connection.record.mount_point);
         detach(mount_point)?;
         self.forget(&connection.slot, &connection.record);
@@ -87,7 +88,6 @@ impl Connections {
 
     /// Ends a helper that does not do as it is told, and cleans up after it.
     pub fn end_by_force(&self, connection: &Connection) -> io::Result<()> {
-        kill(connection.record.helper)?;
         self.clean(connection)
     }
 
@@ -141,7 +141,7 @@ fn judge(slot: Slot, record: Record, table: &Table) -> Option<Connection> {
     if mount.fs_type != mounts::FS_TYPE || mount.source != record.source.as_str() {
         return None;
     }
-    let state = if record.helper.is_alive() { State::Connected } else { State::Lost };
+    let state = if record.helper.is_running() { State::Connected } else { State::Lost };
     Some(Connection { slot, record, state })
 }
 
@@ -254,6 +254,41 @@ mod tests {
         let mut earlier = Process::this().unwrap();
         earlier.started += 1;
         assert_eq!(state(record(earlier), MOUNTED), Some(State::Lost));
+    }
+
+    #[test]
+    fn a_mount_whose_helper_was_stopped_is_lost() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let stat = fs::read(format!("/proc/{}/stat", child.id())).unwrap();
+        let helper = Process { pid: child.id(), started: crate::record::start_time(&stat).unwrap() };
+        assert_eq!(state(record(helper), MOUNTED), Some(State::Connected));
+        let pid = libc::pid_t::try_from(child.id()).unwrap();
+        // SAFETY: takes integers; the child is ours. The wait returns when it has stopped.
+        unsafe {
+            libc::kill(pid, libc::SIGSTOP);
+            libc::waitpid(pid, std::ptr::null_mut(), libc::WUNTRACED);
+        }
+        assert_eq!(state(record(helper), MOUNTED), Some(State::Lost));
+        kill(helper).unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn when_it_was_lost_is_what_the_first_to_notice_wrote_down() {
+        let base = tempfile::tempdir().unwrap();
+        let connections = Connections::of(base.path());
+        let records = connections.records();
+        records.ensure().unwrap();
+        let (slot, lost) = (Slot::of_local("Z:").unwrap(), record(Process { pid: 1, started: 1 }));
+        let noted = records.directory().join("drive-z.lost");
+        fs::write(&noted, r#"{"helper":{"pid":1,"started":1},"since":77}"#).unwrap();
+        assert_eq!(records.lost_since(&slot, &lost), 77);
+        let another = record(Process { pid: 2, started: 1 });
+        let since = records.lost_since(&slot, &another);
+        assert!(since > 77, "another helper is another connection");
+        assert_eq!(records.lost_since(&slot, &another), since);
+        records.remove(&slot);
+        assert!(!noted.exists());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -253,8 +254,42 @@ impl Records {
         })
     }
 
+    /// Since when the connection of this record has been lost, as far as anybody noticed, in seconds since 1970.
+    /// Whoever asks first writes it down.
+    #[must_use]
+    pub fn lost_since(&self, slot: &Slot, record: &Record) -> u64 {
+        let file = self.note(slot);
+        let noted = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Note>(&bytes).ok());
+        if let Some(note) = noted.filter(|note| note.helper == record.helper) {
+            return note.since;
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let note = Note { helper: record.helper, since };
+        // For want of a note the next one to ask notes a later time.
+        let written = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&file)
+            .and_then(|mut file| file.write_all(&serde_json::to_vec(&note)?));
+        _ = written;
+        since
+    }
+
+    /// The connection of this slot is well.
+    pub fn found_again(&self, slot: &Slot) {
+        _ = fs::remove_file(self.note(slot));
+    }
+
+    fn note(&self, slot: &Slot) -> PathBuf {
+        self.directory.join(format!("{}.lost", slot.stem()))
+    }
+
     /// Removes the record and the socket of this slot, if they are there.
     pub fn remove(&self, slot: &Slot) {
+        self.found_again(slot);
         // Nothing depends on these files once the mount is gone: a record without a mount is not a connection.
         let _ = fs::remove_file(self.directory.join(format!("{}.json", slot.stem())));
         let _ = fs::remove_file(self.directory.join(slot.socket_name()));
@@ -282,6 +317,14 @@ impl Records {
     }
 }
 
+/// When somebody noticed that a connection is lost.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    /// The helper it was lost with: a new one is another connection.
+    helper: Process,
+    since: u64,
+}
+
 impl Process {
     /// This process.
     pub fn this() -> io::Result<Process> {
@@ -297,6 +340,32 @@ impl Process {
     pub fn is_alive(self) -> bool {
         matches!(started(self.pid), Ok(Some(started)) if started == self.started)
     }
+}
+
+impl Process {
+    /// Whether it is there and runs. One that was stopped answers nobody.
+    #[must_use]
+    pub fn is_running(self) -> bool {
+        let Ok(stat) = fs::read(format!("/proc/{}/stat", self.pid)) else { return false };
+        start_time(&stat) == Some(self.started) && !matches!(state(&stat), Some(b'T' | b't'))
+    }
+
+    /// Whether all its threads wait for something to happen: asked for something it should be awake.
+    #[must_use]
+    pub fn is_asleep(self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return true };
+        let stats = threads.flatten().filter_map(|thread| fs::read(thread.path().join("stat")).ok());
+        stats.take(MOST_THREADS).all(|stat| matches!(state(&stat), Some(b'S' | b'I' | b'T' | b't' | b'Z')))
+    }
+}
+
+/// Threads that are looked at.
+const MOST_THREADS: usize = 1024;
+
+/// Field 3 of `/proc/<pid>/stat`.
+fn state(stat: &[u8]) -> Option<u8> {
+    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    stat.get(after_name + 1).copied()
 }
 
 fn started(pid: u32) -> io::Result<Option<u64>> {

@@ -7,13 +7,14 @@ use crate::disconnect::CancelRequest;
 use crate::policy::Asked;
 use crate::providers::Provider;
 use crate::store::Entry;
-use crate::{Connection, Router};
+use crate::{Connection, Problem, Router, report};
 use mpr_core::device::LocalDevice;
 use mpr_plugin::abi::{
     CONNECT_DEFERRED, CONNECT_UPDATE_PROFILE, DISC_NO_FORCE, DISC_UPDATE_PROFILE, NETPROPERTY_PERSISTENT,
     RESOURCE_CONNECTED, RESOURCETYPE_ANY, WNNC_CON_ADDCONNECTION4, WNNC_CON_DEFER, WNNC_CON_GETCONNECTIONS,
 };
 use mpr_plugin::{AuthBuffer, Start, Status, WideStr, WideString, wide};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -145,6 +146,7 @@ impl Router {
         entry: &Entry,
         ask: &mut Option<&mut dyn AskCredentials>,
     ) -> (Result<Restored, Status>, bool) {
+        self.clear_lost(entry);
         if self.is_redirected(&wide(&entry.device.to_string())) {
             return (Ok(Restored::Already), false);
         }
@@ -179,6 +181,38 @@ impl Router {
         }
         policies.judge(&judged).denies()
     }
+
+    /// Takes away what is left of a connection that was lost: its helper process has died or stands still. It would
+    /// count as connected, and be of no use to anybody.
+    #[cfg(unix)]
+    fn clear_lost(&self, entry: &Entry) {
+        use mpr_helper::connections::{Connections, State};
+        use mpr_helper::{dirs, record::Slot};
+
+        // A router of given parts knows nothing of this user's connections.
+        if self.config().is_none() {
+            return;
+        }
+        let (Ok(runtime), Some(slot)) = (dirs::runtime_path(), Slot::of_local(&entry.device.to_string()))
+        else {
+            return;
+        };
+        let connections = Connections::of(&runtime);
+        if let Ok(Some(found)) = connections.at(&slot)
+            && found.state == State::Lost
+            && let Err(error) = connections.clean(&found)
+        {
+            report::problem(&Problem::new(
+                Path::new(&found.record.mount_point),
+                None,
+                format!("the connection of {} is lost and cannot be unmounted: {error}", entry.device),
+                format!("run: mpr disconnect {} --force", entry.device),
+            ));
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn clear_lost(&self, _: &Entry) {}
 
     fn connect_entry(
         &self,

@@ -7,7 +7,6 @@ use crate::connecting::{self, Local, Questions, Wish};
 use crate::disconnect::{self, How};
 use crate::explain;
 use crate::failure::{Failure, extended_line};
-use crate::info;
 use crate::interrupt::Interrupt;
 use crate::names::{Name, RemoteName};
 use crate::output::{Output, clean};
@@ -159,8 +158,8 @@ fn show(router: &'static Router, device: &LocalDevice, output: &Output) -> Resul
     if let Some(user) = &one.user {
         line("User name", user)?;
     }
-    let places = Places::now(router);
-    let health = places.helped(one.local.as_deref(), &one.remote).and_then(info::health);
+    let places = Places::asked(router);
+    let health = places.helped(one.local.as_deref(), &one.remote).and_then(|helped| helped.health.as_ref());
     if let Some(health) = health {
         line("# Opens", &health.open_files.to_string())?;
     }

@@ -8,6 +8,8 @@ mod environment;
 mod error;
 mod info;
 mod list;
+#[cfg(target_os = "linux")]
+mod lost;
 mod manual;
 mod net_use;
 mod notifyee;
