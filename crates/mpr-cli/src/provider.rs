@@ -69,6 +69,15 @@ struct Add {
     /// Its network takes no connection without a local name
     #[arg(long)]
     requires_device: bool,
+    /// Scheme of its names, unc for \\\\server\\share; it is not asked for others
+    #[arg(long, value_name = "SCHEME")]
+    scheme: Vec<String>,
+    /// Server its names are on, with * and ?; it is asked first for those, and not for others
+    #[arg(long, value_name = "SERVER")]
+    host: Vec<String>,
+    /// What its names begin with; it is asked first for those, and not for others
+    #[arg(long, value_name = "TEXT")]
+    prefix: Vec<String>,
     /// Where it runs: in the process that connects, or in one of its own
     #[arg(long)]
     isolation: Option<IsolationName>,
@@ -115,6 +124,12 @@ impl Add {
             }
             if let Some(isolation) = self.isolation {
                 document.set("isolation", value(word(isolation)));
+            }
+            for (key, list) in [("schemes", &self.scheme), ("hosts", &self.host), ("prefixes", &self.prefix)]
+            {
+                if !list.is_empty() {
+                    document.set(key, value(list.iter().collect::<Array>()));
+                }
             }
             if let Some(timeout) = self.timeout_ms {
                 document.set("timeout-ms", value(i64::from(timeout)));

@@ -5,12 +5,14 @@
 //!
 //! * [`notify`] — the connection notification protocol as a state machine (`spec/notification.md`)
 //! * [`routing`] — which of several providers' answers is the result (`spec/wnet.md` §3)
+//! * [`claims`] — which providers can own a name
 //! * [`policy`] — which connects and disconnects the rules of an administrator allow
 //! * [`device`] — names of local devices (`spec/wnet.md` §1.4)
 //! * [`remote`] — names of network resources and their canonical form
 
 #![forbid(unsafe_code)]
 
+pub mod claims;
 pub mod device;
 pub mod notify;
 pub mod policy;

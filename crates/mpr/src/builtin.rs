@@ -2,6 +2,7 @@
 
 use crate::Problem;
 use crate::config::Config;
+use mpr_core::claims::Claims;
 use mpr_plugin::NetworkProvider;
 use std::path::PathBuf;
 
@@ -11,6 +12,8 @@ pub(crate) struct Builtin {
     pub(crate) stem: &'static str,
     /// Registered name.
     pub(crate) name: &'static str,
+    /// What names it has.
+    pub(crate) claims: Claims,
     pub(crate) network: Box<dyn NetworkProvider>,
 }
 
@@ -52,9 +55,15 @@ fn available(config: &Config) -> Result<Vec<Builtin>, Problem> {
     let drives = config.drives_dir.clone().unwrap_or_else(|| runtime.join("drives"));
     let local = LocalDirectories::new(config.local_shares.clone(), runtime.clone(), drives.clone());
     let smb = WindowsNetwork::new(runtime, drives).with_servers(config.smb_servers.clone());
+    let unc = Claims::new(&["unc".to_owned()], &[], &[]);
     Ok(vec![
-        Builtin { stem: "local", name: LocalDirectories::NAME, network: Box::new(local) },
-        Builtin { stem: "smb", name: WindowsNetwork::NAME, network: Box::new(smb) },
+        Builtin {
+            stem: "local",
+            name: LocalDirectories::NAME,
+            claims: unc.clone(),
+            network: Box::new(local),
+        },
+        Builtin { stem: "smb", name: WindowsNetwork::NAME, claims: unc, network: Box::new(smb) },
     ])
 }
 

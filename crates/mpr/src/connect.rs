@@ -496,7 +496,7 @@ impl<'r> Connect<'r, '_> {
             None => WNNC_CON_ADDCONNECTION | WNNC_CON_ADDCONNECTION3 | WNNC_CON_ADDCONNECTION4,
         };
         let can = |capabilities: &Capabilities| capabilities.connection & wanted != 0;
-        self.selection.route(Purpose::Resource, can, |provider| {
+        self.selection.owning(&self.remote).route(Purpose::Resource, can, |provider| {
             if provider.requires_device && local.is_none() {
                 let kind = self.class_to_choose() as u32;
                 let (device, ()) = self.first_free(|device| {
@@ -525,7 +525,7 @@ impl<'r> Connect<'r, '_> {
         let judged = self.judged(self.local);
         policies.admit(&match self.selection {
             Selection::Named(provider) => judged.through(&provider.name),
-            Selection::All(_) => judged,
+            Selection::All(_) | Selection::Owning(..) => judged,
         })
     }
 

@@ -50,7 +50,7 @@ pub use enumerate::Enumeration;
 pub use information::NetworkInformation;
 pub use notifyees::Registration;
 pub use problem::Problem;
-pub use providers::Provider;
+pub use providers::{Candidate, Provider};
 pub use query::Connection;
 pub use restore::{Answer, AskCredentials, Restoration, Restored, Secret};
 pub use router::{Builder, Router};

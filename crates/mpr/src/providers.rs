@@ -2,6 +2,8 @@
 
 use crate::Problem;
 use crate::extended_error::Witness;
+use mpr_core::claims::{AskedFor, Claim, Claims, Order};
+use mpr_core::remote::is_canonical;
 use mpr_core::routing::{Purpose, Routing};
 use mpr_plugin::{Capabilities, NetworkProvider, Start, Status, WideStr, WideString};
 use std::fmt;
@@ -14,6 +16,8 @@ pub struct Provider {
     pub capabilities: Capabilities,
     /// Whether its network takes no connection without a local device (DECISION W12).
     pub requires_device: bool,
+    /// What is declared of its names.
+    pub claims: Claims,
     network: Box<dyn NetworkProvider>,
 }
 
@@ -25,7 +29,7 @@ impl Provider {
             return None;
         }
         let capabilities = network.capabilities();
-        Some(Provider { name, capabilities, requires_device: false, network })
+        Some(Provider { name, capabilities, requires_device: false, claims: Claims::default(), network })
     }
 
     /// The network behind the name.
@@ -48,6 +52,7 @@ impl fmt::Debug for Provider {
 #[derive(Debug, Default)]
 pub(crate) struct Providers {
     table: Vec<Provider>,
+    declared: Declared,
     problems: Vec<Problem>,
 }
 
@@ -56,11 +61,86 @@ pub(crate) struct Providers {
 pub(crate) enum Selection<'a> {
     All(&'a Providers),
     Named(&'a Provider),
+    /// Those that can own a name, as declared.
+    Owning(&'a Providers, Order),
+}
+
+/// What is declared of all the providers together, so that a call need not look at each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Declared {
+    #[default]
+    Nothing,
+    /// Nothing but that some have UNC names.
+    Unc,
+    More,
+}
+
+/// Whether a provider is asked for a name, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// The provider.
+    pub provider: &'a Provider,
+    /// Its place among those that are asked, counted from 0; `None` if it is not asked.
+    pub place: Option<usize>,
+    /// A clause that continues "… ".
+    pub why: &'static str,
 }
 
 impl Providers {
     pub(crate) fn new(table: Vec<Provider>, problems: Vec<Problem>) -> Self {
-        Providers { table, problems }
+        let mut declared = Declared::Nothing;
+        for claims in table.iter().map(|provider| &provider.claims).filter(|claims| !claims.is_empty()) {
+            declared = match declared {
+                Declared::More => Declared::More,
+                _ if claims.is_of_every_unc_name() => Declared::Unc,
+                _ => Declared::More,
+            };
+        }
+        Providers { table, declared, problems }
+    }
+
+    /// Who is asked for a name; `None` for everybody, in order.
+    #[inline]
+    fn order(&self, remote: &WideStr) -> Option<Order> {
+        match self.declared {
+            Declared::Nothing => None,
+            Declared::Unc if is_canonical(remote.as_slice()) => None,
+            _ => self.declared_order(remote),
+        }
+    }
+
+    #[cold]
+    fn declared_order(&self, remote: &WideStr) -> Option<Order> {
+        let name = AskedFor::new(&remote.to_string_lossy());
+        Order::of(self.table.iter().map(|provider| provider.claims.about(&name)))
+    }
+
+    /// Who would be asked for a name, and why, those that are asked first.
+    pub(crate) fn candidates(&self, remote: &WideStr) -> Vec<Candidate<'_>> {
+        let name = AskedFor::new(&remote.to_string_lossy());
+        let order = self.order(remote);
+        let place = |at: usize| match order {
+            Some(order) => order.positions().position(|position| position == at),
+            None => Some(at),
+        };
+        let each = self.table.iter().enumerate().map(|(at, provider)| {
+            let claims = &provider.claims;
+            let (place, claim) = (place(at), claims.about(&name));
+            let why = match (claim, place) {
+                (Claim::Narrow, _) => "names like this are declared to be its own",
+                (Claim::Broad, _) => "it is declared to have names of this scheme",
+                (Claim::Open, _) if claims.is_empty() => "nothing is declared of its names",
+                (Claim::Open, _) => "whether the name is its own cannot be told",
+                (Claim::Foreign, None) => "it is declared to have other names",
+                (Claim::Foreign, Some(_)) => {
+                    "it is declared to have other names, but nobody is declared to have this one"
+                }
+            };
+            Candidate { provider, place, why }
+        });
+        let mut candidates: Vec<_> = each.collect();
+        candidates.sort_by_key(|candidate| candidate.place.unwrap_or(usize::MAX));
+        candidates
     }
 
     /// What was registered and left out, and why.
@@ -111,8 +191,20 @@ impl Providers {
 impl<'a> Selection<'a> {
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a Provider> {
         match self {
-            Selection::All(providers) => providers.table.iter(),
+            Selection::All(providers) | Selection::Owning(providers, _) => providers.table.iter(),
             Selection::Named(provider) => std::slice::from_ref(provider).iter(),
+        }
+    }
+
+    /// Those of the selected that can own `remote`, in the order in which they are asked for it.
+    #[inline]
+    pub(crate) fn owning(self, remote: &WideStr) -> Self {
+        match self {
+            Selection::All(providers) => match providers.order(remote) {
+                Some(order) => Selection::Owning(providers, order),
+                None => self,
+            },
+            _ => self,
         }
     }
 
@@ -122,10 +214,27 @@ impl<'a> Selection<'a> {
         self,
         purpose: Purpose,
         can: impl Fn(&Capabilities) -> bool,
+        ask: impl FnMut(&'a Provider) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        match self {
+            Selection::Owning(providers, order) => {
+                let owning = order.positions().filter_map(|at| providers.table.get(at));
+                self.ask_each(owning, purpose, can, ask)
+            }
+            _ => self.ask_each(self.iter(), purpose, can, ask),
+        }
+    }
+
+    #[inline]
+    fn ask_each<T>(
+        self,
+        each: impl Iterator<Item = &'a Provider>,
+        purpose: Purpose,
+        can: impl Fn(&Capabilities) -> bool,
         mut ask: impl FnMut(&'a Provider) -> Result<T, Status>,
     ) -> Result<T, Status> {
         let mut refusals = Refusals::none(purpose, self);
-        for provider in self.iter().filter(|provider| can(&provider.capabilities)) {
+        for provider in each.filter(|provider| can(&provider.capabilities)) {
             match ask(provider) {
                 Ok(answer) => return Ok(answer),
                 // The provider owns the name, and the buffer is short.
@@ -171,7 +280,9 @@ impl Refusals {
     #[inline]
     fn none(purpose: Purpose, selection: Selection<'_>) -> Self {
         let witness = match selection {
-            Selection::All(providers) if providers.table.len() > 1 => Some(Witness::new()),
+            Selection::All(providers) | Selection::Owning(providers, _) if providers.table.len() > 1 => {
+                Some(Witness::new())
+            }
             _ => None,
         };
         Refusals { purpose, routing: None, witness }

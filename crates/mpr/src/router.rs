@@ -4,12 +4,13 @@ use crate::config::Config;
 use crate::library::credentials::LoadedCredentialManager;
 use crate::notifyees::{Notifyees, Registration};
 use crate::policy::Policies;
-use crate::providers::{Provider, Providers};
+use crate::providers::{Candidate, Provider, Providers};
 use crate::store::Store;
 use crate::system::System;
-use crate::{Problem, extended_error, trace};
+use crate::{Problem, connect, extended_error, trace};
+use mpr_core::claims::Claims;
 use mpr_core::notify::DEFAULT_RETRY_LIMIT;
-use mpr_plugin::{ConnectNotify, Exported, NetworkProvider, Notifyee, Status, wide};
+use mpr_plugin::{ConnectNotify, Exported, NetworkProvider, Notifyee, Status, WideStr, wide};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -122,6 +123,14 @@ impl Router {
         self.providers().iter()
     }
 
+    /// Who is asked for a resource, and why, those that are asked first; the others follow. A request that names a
+    /// provider asks that one alone. Loads the providers.
+    #[must_use]
+    pub fn candidates(&self, remote: &WideStr) -> Vec<Candidate<'_>> {
+        let canonical = connect::canonical(remote);
+        self.providers().candidates(canonical.as_ref().map_or(remote, |(name, _)| name))
+    }
+
     /// The notification libraries, in registration order. Loads them.
     pub fn registrations(&self) -> impl Iterator<Item = &Registration> {
         self.notifyees().iter()
@@ -215,6 +224,15 @@ impl Builder {
         if let Some(mut provider) = Provider::new(wide(name), Box::new(network)) {
             provider.requires_device = true;
             self.providers.push(provider);
+        }
+        self
+    }
+
+    /// Declares what names the provider has that was added last.
+    #[must_use]
+    pub fn with_names(mut self, claims: Claims) -> Self {
+        if let Some(provider) = self.providers.last_mut() {
+            provider.claims = claims;
         }
         self
     }

@@ -69,8 +69,10 @@ impl System {
         let mut table: Vec<(String, Provider)> = Vec::new();
         for builtin in builtin::providers(&self.config, &mut problems) {
             let name = wide(builtin.name);
-            let provider = Provider::new(name, builtin.network);
-            table.extend(provider.map(|provider| (builtin.stem.to_owned(), provider)));
+            if let Some(mut provider) = Provider::new(name, builtin.network) {
+                provider.claims = builtin.claims;
+                table.push((builtin.stem.to_owned(), provider));
+            }
         }
         for entry in self.config.providers.iter().filter(|entry| entry.class & WN_NETWORK_CLASS != 0) {
             if entry.isolation == Isolation::Process && isolated::is_refusing_isolated_providers() {
@@ -106,6 +108,7 @@ impl System {
             remedy: "see its own documentation, or set enabled = false".into(),
         })?;
         provider.requires_device = entry.requires_device;
+        provider.claims = entry.claims.clone();
         Ok(provider)
     }
 

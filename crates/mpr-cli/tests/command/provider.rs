@@ -100,3 +100,26 @@ fn a_provider_is_checked() {
         outcome.out
     );
 }
+
+#[test]
+fn what_names_a_provider_has_is_declared_and_it_is_not_asked_for_others() {
+    let it = Environment::with_test_network();
+    it.out(&["connect", "//test/one", "Z:"]);
+    let library = it.path("test-network.so");
+    let library = library.to_str().unwrap();
+    let add = ["provider", "add", "test", library, "--name", "Test Network", "--system", "--replace"];
+    it.out(&[&add[..], &["--scheme", "unc", "--host", "elsewhere", "--prefix", "test:"]].concat());
+    let text = it.read("system/providers.d/test.toml");
+    assert!(
+        text.contains("schemes = [\"unc\"]\nhosts = [\"elsewhere\"]\nprefixes = [\"test:\"]\n"),
+        "{text}"
+    );
+    let outcome = it.mpr(&["connect", "//test/two", "Y:"]).code(1);
+    assert!(outcome.err.starts_with("WN_BAD_NETNAME (67): "), "{}", outcome.err);
+    it.out(&["connect", "//test/two", "Y:", "--provider", "Test Network"]);
+    it.write("system/providers.d/test.toml", &text.replace("elsewhere", "TEST"));
+    it.out(&["connect", "//test/two", "X:"]);
+    it.write("system/providers.d/test.toml", &text.replace("[\"elsewhere\"]", "[]"));
+    let outcome = it.mpr(&["connect", "//test/two", "W:"]).code(1);
+    assert!(outcome.err.contains("hosts is an empty list"), "{}", outcome.err);
+}

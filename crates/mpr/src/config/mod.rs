@@ -24,6 +24,7 @@ pub use expand::Variables;
 use crate::Problem;
 use crate::trust::Judge;
 use files::Reader;
+use mpr_core::claims::Claims;
 use mpr_core::notify::DEFAULT_RETRY_LIMIT;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,8 @@ pub struct ProviderEntry {
     /// `requires-device`: whether the network takes no connection without a local device
     /// (`spec/wnet.md` W12).
     pub requires_device: bool,
+    /// `schemes`, `hosts`, `prefixes`: what names it has.
+    pub claims: Claims,
     /// Where it runs.
     pub isolation: Isolation,
     /// `timeout-ms`: how long a call may take outside the caller's process.

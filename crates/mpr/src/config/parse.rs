@@ -6,6 +6,7 @@ use super::{
     ProviderEntry, Source,
 };
 use mpr_abi::{WN_CREDENTIAL_CLASS, WN_NETWORK_CLASS, WN_PRIMARY_AUTHENT_CLASS, WN_SERVICE_CLASS};
+use mpr_core::claims::Claims;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
@@ -162,6 +163,9 @@ pub fn provider(
         let requires_device = table.flag("requires-device", "requires-device = false");
         let isolation = table.isolation();
         let timeout_ms = table.number("timeout-ms", 1..=LONGEST_MS, "timeout-ms = 30000");
+        let schemes = table.names("schemes", "schemes = [\"https\"]");
+        let hosts = table.names("hosts", "hosts = [\"*.example\"]");
+        let prefixes = table.names("prefixes", "prefixes = ['\\\\example\\']");
         let priority = table.number("priority", i64::MIN..=i64::MAX, "priority = 10");
         let (path, name, auth_path) = (path?, name?, auth_path?);
         let class = class?.unwrap_or(WN_NETWORK_CLASS);
@@ -181,11 +185,30 @@ pub fn provider(
             class,
             auth_path,
             requires_device: requires_device?.unwrap_or(false),
+            claims: claims(table, schemes?, hosts?, prefixes?)?,
             isolation: isolation?.unwrap_or_default(),
             timeout_ms: timeout_ms?.unwrap_or(DEFAULT_PROVIDER_TIMEOUT_MS),
             priority: priority?.unwrap_or(0),
         })
     })
+}
+
+/// What is declared of a provider's names.
+fn claims(
+    table: &mut Table<'_>,
+    schemes: Option<Vec<String>>,
+    hosts: Option<Vec<String>>,
+    prefixes: Option<Vec<String>>,
+) -> Result<Claims, Wrong> {
+    for (key, list) in [("schemes", &schemes), ("hosts", &hosts), ("prefixes", &prefixes)] {
+        // Of an empty list nobody could say whether it means no name or every name.
+        if list.as_ref().is_some_and(Vec::is_empty) {
+            let what = format!("{key} is an empty list");
+            return Err(table.reject(None, &what, format!("name some, or remove {key}")));
+        }
+    }
+    let given = |list: Option<Vec<String>>| list.unwrap_or_default();
+    Ok(Claims::new(&given(schemes), &given(hosts), &given(prefixes)))
 }
 
 fn entry<T>(

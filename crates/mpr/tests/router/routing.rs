@@ -203,3 +203,56 @@ fn w9_a_notification_library_that_writes_later_wins() {
         .plays(ADD);
     assert_eq!(extended_error::recorded().code, 3);
 }
+
+#[test]
+fn a_provider_whose_name_it_is_declared_to_be_is_asked_first_and_the_others_after_it() {
+    Scene::of("P2→0 ⇒0").providers(3).declaring(2, &[], &["srv"], &[]).plays(ADD);
+    Scene::of("P3→0 ⇒0").providers(3).declaring(3, &[], &[], &["//srv/"]).plays(ADD);
+    Scene::of("P2→67 · P1→67 · P3→0 ⇒0").declaring(2, &["smb"], &["s*"], &[]).plays(ADD);
+}
+
+#[test]
+fn a_provider_that_is_declared_to_have_other_names_is_not_asked() {
+    Scene::of("P2→67 ⇒67").providers(2).declaring(1, &["https"], &[], &[]).plays(ADD);
+    Scene::of("P2→5 ⇒5").providers(2).declaring(1, &[], &["other"], &[]).plays(ADD);
+}
+
+#[test]
+fn where_nobody_would_be_asked_everybody_is_and_a_scheme_changes_no_order() {
+    Scene::of("P1→67 · P2→53 ⇒67")
+        .declaring(1, &["https"], &[], &[])
+        .declaring(2, &["nfs"], &[], &[])
+        .plays(ADD);
+    Scene::of("P1→67 · P2→0 ⇒0").declaring(2, &["unc"], &[], &[]).plays(ADD);
+}
+
+#[test]
+fn a_provider_that_is_named_is_asked_whatever_is_declared_of_its_names() {
+    let named = Add { provider: Some("P1"), ..ADD };
+    Scene::of("P1→0 ⇒0").providers(2).declaring(1, &["https"], &[], &[]).plays(named);
+}
+
+#[test]
+fn who_would_be_asked_is_told_with_the_reason() {
+    let stage = Scene::of("P1→0 ⇒0")
+        .providers(4)
+        .declaring(1, &["https"], &[], &[])
+        .declaring(3, &[], &["srv"], &[])
+        .declaring(4, &["unc"], &[], &[])
+        .open();
+    let told: Vec<_> = stage
+        .router()
+        .candidates(&wide("smb://srv/share"))
+        .iter()
+        .map(|one| (one.provider.name.to_string_lossy(), one.place, one.why))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("P3".to_owned(), Some(0), "names like this are declared to be its own"),
+            ("P2".to_owned(), Some(1), "nothing is declared of its names"),
+            ("P4".to_owned(), Some(2), "it is declared to have names of this scheme"),
+            ("P1".to_owned(), None, "it is declared to have other names"),
+        ]
+    );
+}

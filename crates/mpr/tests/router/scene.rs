@@ -1,6 +1,7 @@
 //! A router whose parties play a line of the notation, and the operations it is asked for.
 
 use mpr::{AccessBuffer, AddRequest, CancelRequest, Credentials, Router, UseError};
+use mpr_core::claims::Claims;
 use mpr_plugin::{Status, WideString, wide};
 use mpr_testkit::{Script, ScriptedNotifyee, ScriptedProvider};
 use std::ptr::without_provenance_mut;
@@ -13,6 +14,8 @@ pub(crate) struct Scene {
     notifyees: Vec<ScriptedNotifyee>,
     providers: Vec<ScriptedProvider>,
     requiring_device: bool,
+    /// What is declared of the names of provider P1, P2, …
+    claims: Vec<(usize, Claims)>,
     retry_limit: Option<u32>,
     state: Option<TempDir>,
     later: Later,
@@ -39,6 +42,7 @@ impl Scene {
             notifyees,
             providers,
             requiring_device: false,
+            claims: Vec::new(),
             retry_limit: None,
             state: None,
             later: Later::default(),
@@ -85,6 +89,19 @@ impl Scene {
         Scene { requiring_device: true, ..self }
     }
 
+    /// Declares that provider P1, P2, … has names of these schemes, on these servers, with these beginnings.
+    pub(crate) fn declaring(
+        mut self,
+        number: usize,
+        schemes: &[&str],
+        hosts: &[&str],
+        prefixes: &[&str],
+    ) -> Self {
+        let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        self.claims.push((number, Claims::new(&owned(schemes), &owned(hosts), &owned(prefixes))));
+        self
+    }
+
     pub(crate) fn retry_limit(self, limit: u32) -> Self {
         Scene { retry_limit: Some(limit), ..self }
     }
@@ -121,6 +138,9 @@ impl Scene {
                 true => builder.provider_requiring_device(&name, provider.clone()),
                 false => builder.provider(&name, provider.clone()),
             };
+            if let Some((_, claims)) = self.claims.iter().find(|(number, _)| *number == at + 1) {
+                builder = builder.with_names(claims.clone());
+            }
         }
         for (at, notifyee) in self.notifyees.into_iter().enumerate() {
             builder = builder.notifyee(&format!("N{}", at + 1), notifyee);
