@@ -50,7 +50,7 @@ pub enum Reply {
 }
 
 /// How a connection is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Whether the server answers, as far as is known without asking it now.
     pub connected: bool,
@@ -60,6 +60,33 @@ pub struct Health {
     pub reconnects: u64,
     /// Protocol version, signing and encryption, for people.
     pub security: String,
+    /// How messages are signed where they are not encrypted; empty if they are not.
+    #[serde(default)]
+    pub signing: String,
+    /// How messages are encrypted; empty if they are not.
+    #[serde(default)]
+    pub encryption: String,
+    /// How long the server took over the last request, and takes on the average of late.
+    #[serde(default)]
+    pub round_trip: Duration,
+    /// See [`round_trip`](Self::round_trip).
+    #[serde(default)]
+    pub mean_round_trip: Duration,
+    /// Since when the server has said nothing. It is asked for a sign of life when that gets long.
+    #[serde(default)]
+    pub silence: Duration,
+    /// How much the server lets be under way at once, in the protocol's own unit.
+    #[serde(default)]
+    pub credits: u32,
+    /// Requests sent since the connection was first made.
+    #[serde(default)]
+    pub requests: u64,
+    /// Bytes that went to the server since then.
+    #[serde(default)]
+    pub bytes_sent: u64,
+    /// Bytes that came from it since then.
+    #[serde(default)]
+    pub bytes_received: u64,
 }
 
 /// Gives an order to the helper that listens at `socket` and waits for its reply.

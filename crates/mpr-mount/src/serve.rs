@@ -24,7 +24,7 @@ use mpr_helper::protocol::{
 };
 use mpr_helper::record::{Process, Record, Records, SCHEMA, Slot};
 use mpr_remotefs::{Browse, Reached, RemoteFs};
-use mpr_smb::{SmbFs, Target};
+use mpr_smb::{Settings, SmbFs, Target};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
@@ -221,7 +221,14 @@ fn target(
     password: Option<Zeroizing<String>>,
     require_encryption: bool,
 ) -> Target {
-    Target { host: server.host, port: server.port, login, password, require_encryption }
+    Target {
+        host: server.host,
+        port: server.port,
+        login,
+        password,
+        require_encryption,
+        settings: Settings::default(),
+    }
 }
 
 async fn in_time<T>(host: &str, work: impl Future<Output = Reached<T>>) -> Reached<T> {

@@ -296,7 +296,11 @@ fn every_version_of_the_protocol_is_spoken_with_what_protection_it_has() {
         ("server max protocol = SMB2_02\n  server min protocol = SMB2_02", "SMB 2.0.2, signed"),
         ("server max protocol = SMB2_10", "SMB 2.1, signed"),
         ("server max protocol = SMB3_00\n  smb encrypt = required", "SMB 3.0, encrypted"),
-        ("server max protocol = SMB3_02\n  server signing = mandatory", "SMB 3.0.2, signed"),
+        (
+            "server max protocol = SMB3_02\n  server signing = mandatory\n  smb encrypt = off",
+            "SMB 3.0.2, signed",
+        ),
+        ("smb encrypt = off", "SMB 3.1.1, signed"),
         ("smb encrypt = required", "SMB 3.1.1, encrypted"),
     ] {
         let mounted = Mounted::of(Arc::new(Samba::with(settings)), "rw");
@@ -549,11 +553,11 @@ fn many_threads_at_once_disturb_nobody() {
 }
 
 #[test]
-fn a_share_that_requires_encryption_gets_it() {
+fn a_server_that_can_encrypt_does() {
     let mounted = Mounted::share("enc");
     assert_eq!(fs::read_to_string(mounted.root.join("secret.txt")).unwrap(), "secret\n");
     assert_eq!(mounted.health().security, "SMB 3.1.1, encrypted");
-    assert_eq!(Mounted::share("rw").health().security, "SMB 3.1.1, signed");
+    assert_eq!(Mounted::share("rw").health().security, "SMB 3.1.1, encrypted");
 }
 
 #[test]

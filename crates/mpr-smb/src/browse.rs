@@ -13,7 +13,7 @@ use smb2::types::flags::FileAccessMask;
 use smb2::types::status::NtStatus;
 use smb2::types::{Command, FileId, OplockLevel, TreeId};
 
-use crate::session::{OnStage, PATIENCE, Signed, Target, short};
+use crate::session::{OnStage, PATIENCE, Signed, Target, new_client, short};
 use crate::status::wn;
 
 /// The most shares a listing names.
@@ -25,17 +25,13 @@ const PDU_HEADER: usize = 24;
 
 /// The shares of a server: disks and printers, without those meant for administrators (`…$`).
 pub async fn list_shares(target: &Target, on_stage: OnStage<'_>) -> Reached<Vec<Share>> {
-    let mut signed = Signed::in_to(target, None, on_stage).await?;
+    let mut signed = Signed::in_to(target, new_client(), None, on_stage).await?;
     let granted = signed.share(target, "IPC$").await?;
     shares_over(&signed.connection, granted.tree, target).await
 }
 
 /// The shares of a server, over a connection to its `IPC$`.
-pub(crate) async fn shares_over(
-    connection: &Connection,
-    tree: TreeId,
-    target: &Target,
-) -> Reached<Vec<Share>> {
+async fn shares_over(connection: &Connection, tree: TreeId, target: &Target) -> Reached<Vec<Share>> {
     let pipe = Pipe { connection, tree };
     let listed = tokio::time::timeout(PATIENCE, pipe.shares(target)).await;
     let shares = listed
@@ -55,7 +51,7 @@ pub(crate) async fn shares_over(
 
 /// Finds out whether a share can be reached as this user, and what it is.
 pub async fn probe(target: &Target, share: &str, on_stage: OnStage<'_>) -> Reached<ShareKind> {
-    let mut signed = Signed::in_to(target, None, on_stage).await?;
+    let mut signed = Signed::in_to(target, new_client(), None, on_stage).await?;
     on_stage(mpr_helper::protocol::Stage::Opening);
     Ok(signed.share(target, share).await?.kind)
 }

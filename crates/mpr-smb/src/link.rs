@@ -1,27 +1,23 @@
 //! One connection to one share: what can be asked over it, and how asking can fail.
 
-use std::future::Future;
-
+use bytes::Bytes;
 use mpr_abi::Status;
-use mpr_helper::protocol::{Failure, Share, ShareKind, Stage};
+use mpr_helper::protocol::{Failure, ShareKind, Stage};
 use mpr_remotefs::{Errno, Reached};
-use smb2::CompoundOp;
-use smb2::client::Connection;
-use smb2::msg::ioctl::IoctlResponse;
+use smb2::msg::ioctl::{FSCTL_VALIDATE_NEGOTIATE_INFO, IoctlResponse};
 use smb2::msg::logoff::LogoffRequest;
 use smb2::msg::tree_disconnect::TreeDisconnectRequest;
 use smb2::pack::{Pack, ReadCursor, Unpack};
 use smb2::types::status::NtStatus;
-use smb2::types::{Command, CreditCharge, FileId, SessionId, TreeId};
+use smb2::types::{Command, FileId, SessionId, TreeId};
 
-use crate::session::{OnStage, PATIENCE, Signed, Target};
+use crate::channel::{Answer, CREDIT, Channel, Request};
+use crate::session::{OnStage, Signed, Target, new_client};
 use crate::status::errno;
 use crate::wire;
 
 /// The most bytes one READ or WRITE carries, however much the server would take.
 const MAX_TRANSFER: u32 = 1 << 20;
-/// Bytes covered by one credit.
-const CREDIT: u32 = 65536;
 /// How long saying goodbye may take.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -36,6 +32,10 @@ pub(crate) enum Trouble {
     TimedOut,
     /// The answer cannot be understood.
     Garbled,
+    /// The handle was closed meanwhile.
+    Closed,
+    /// The file is not the one that was opened.
+    Stale,
 }
 
 /// Outcome of a request.
@@ -48,20 +48,26 @@ impl From<Trouble> for Errno {
             Trouble::Lost => Errno::LOST,
             Trouble::TimedOut => Errno::TIMED_OUT,
             Trouble::Garbled => Errno(libc::EPROTO),
+            Trouble::Closed => Errno::CLOSED,
+            Trouble::Stale => Errno::STALE,
         }
     }
 }
 
 /// A connection to a share.
 pub(crate) struct Link {
-    connection: Connection,
+    channel: Channel,
     tree: TreeId,
     /// Counts the connections of a mount: a handle is good on the one it was made on.
     pub(crate) generation: u64,
+    /// The number this client gives itself, on this connection and those that replace it.
+    client: [u8; 16],
     pub(crate) max_read: u32,
     pub(crate) max_write: u32,
     pub(crate) max_listing: u32,
     pub(crate) security: String,
+    pub(crate) signing: &'static str,
+    pub(crate) encryption: &'static str,
 }
 
 impl Link {
@@ -72,8 +78,8 @@ impl Link {
         previous: Option<&Link>,
         on_stage: OnStage<'_>,
     ) -> Reached<Link> {
-        let mut signed =
-            Signed::in_to(target, previous.map(|link| link.connection.session_id()), on_stage).await?;
+        let client = previous.map_or_else(new_client, |link| link.client);
+        let mut signed = Signed::in_to(target, client, previous.map(Link::session), on_stage).await?;
         on_stage(Stage::Opening);
         let granted = signed.share(target, share).await?;
         if granted.kind != ShareKind::Disk {
@@ -88,23 +94,56 @@ impl Link {
         let limit = |of: fn(&smb2::NegotiatedParams) -> u32| {
             params.as_ref().map_or(CREDIT, of).clamp(CREDIT, MAX_TRANSFER)
         };
-        Ok(Link {
+        let unproved = signed.unproved();
+        let link = Link {
             tree: granted.tree,
             generation: previous.map_or(0, |link| link.generation + 1),
+            client,
             max_read: limit(|params| params.max_read_size),
             max_write: limit(|params| params.max_write_size),
-            max_listing: limit(|params| params.max_transact_size).min(4 * CREDIT),
+            max_listing: limit(|params| params.max_transact_size),
             security,
-            connection: signed.connection,
-        })
+            signing: signed.signing(),
+            encryption: signed.encryption(),
+            channel: signed.into_channel(target).await?,
+        };
+        if let Some((question, answer)) = unproved {
+            link.prove(&question, &answer).await.map_err(|()| {
+                Failure::new(
+                    Status::ACCESS_DENIED,
+                    format!("somebody has changed what was agreed with {} on its way", target.name()),
+                )
+            })?;
+        }
+        Ok(link)
+    }
+
+    /// Has the server confirm, signed, what it said in the negotiation.
+    async fn prove(&self, question: &[u8], answer: &[u8]) -> Result<(), ()> {
+        let said = self.control(FileId::SENTINEL, FSCTL_VALIDATE_NEGOTIATE_INFO, question.to_vec(), 24);
+        match said.await {
+            Ok(said) if said == answer => Ok(()),
+            // Servers older than this question say so, and the saying is signed.
+            Err(Trouble::Status(NtStatus(0xC000_0010 | 0xC000_00BB | 0xC000_0128 | 0xC000_0002))) => Ok(()),
+            _ => Err(()),
+        }
     }
 
     pub(crate) fn is_lost(&self) -> bool {
-        self.connection.is_disconnected()
+        self.channel.is_lost()
     }
 
     pub(crate) fn session(&self) -> SessionId {
-        self.connection.session_id()
+        self.channel.seal().session()
+    }
+
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// A request about this share.
+    pub(crate) fn request<'a>(&self, command: Command, body: &'a dyn Pack, payload: u32) -> Request<'a> {
+        Request { command, body, tree: Some(self.tree), payload }
     }
 
     /// Sends one request whose payload, in either direction, is `payload` bytes, and reads its answer.
@@ -114,23 +153,24 @@ impl Link {
         body: &dyn Pack,
         payload: u32,
     ) -> Result<T, Trouble> {
-        let charge = CreditCharge(u16::try_from(payload.div_ceil(CREDIT).max(1)).unwrap_or(u16::MAX));
-        let sent = self.connection.execute_with_credits(command, body, Some(self.tree), charge);
-        let frame = self.in_time(sent).await??;
-        parse(&self.judge(frame)?)
+        parse(&self.ask(command, body, payload).await?)
+    }
+
+    /// As [`call`](Self::call), without reading the answer.
+    pub(crate) async fn ask(&self, command: Command, body: &dyn Pack, payload: u32) -> Asked<Bytes> {
+        let answer = self.channel.call(self.request(command, body, payload)).await?;
+        self.judge(answer)
     }
 
     /// Sends a control of the file system and reads its answer, of which at most `most` bytes are wanted. An
     /// answer that was cut short there is one, too.
     pub(crate) async fn control(&self, id: FileId, code: u32, input: Vec<u8>, most: u32) -> Asked<Vec<u8>> {
         let payload = u32::try_from(input.len()).unwrap_or(u32::MAX).max(most);
-        let charge = CreditCharge(u16::try_from(payload.div_ceil(CREDIT).max(1)).unwrap_or(u16::MAX));
         let request = wire::control(id, code, input, most);
-        let sent = self.connection.execute_with_credits(Command::Ioctl, &request, Some(self.tree), charge);
-        let frame = self.in_time(sent).await??;
-        let body = match frame.header.status {
-            NtStatus::BUFFER_OVERFLOW => frame.body,
-            _ => self.judge(frame)?,
+        let answer = self.channel.call(self.request(Command::Ioctl, &request, payload)).await?;
+        let body = match answer.status {
+            NtStatus::BUFFER_OVERFLOW => answer.body,
+            _ => self.judge(answer)?,
         };
         let mut answer = parse::<IoctlResponse>(&body)?.output_data;
         answer.truncate(most as usize);
@@ -138,85 +178,41 @@ impl Link {
     }
 
     /// Sends requests in one message, each after the first about the file the one before it was about.
-    pub(crate) async fn chain(
-        &self,
-        requests: &[(Command, &dyn Pack)],
-    ) -> Result<Vec<Result<Vec<u8>, Trouble>>, Trouble> {
-        let operations: Vec<CompoundOp<'_>> = requests
-            .iter()
-            .map(|(command, body)| CompoundOp::new(*command, *body, Some(self.tree)))
-            .collect();
-        let frames = self.in_time(self.connection.execute_compound(&operations)).await??;
-        Ok(frames.into_iter().map(|frame| self.judge(frame.map_err(|error| self.trouble(&error))?)).collect())
-    }
-
-    /// The shares of the server, asked over this connection.
-    pub(crate) async fn shares(&self, target: &Target) -> Reached<Vec<Share>> {
-        let tree = crate::session::tree_connect(&self.connection, target, "IPC$").await?.1;
-        let listed = crate::browse::shares_over(&self.connection, tree, target).await;
-        // A tree that stays behind costs the server a little until the connection ends.
-        let left = self.connection.execute(Command::TreeDisconnect, &TreeDisconnectRequest, Some(tree));
-        let _ = tokio::time::timeout(FAREWELL, left).await;
-        listed
+    pub(crate) async fn chain(&self, requests: &[(Command, &dyn Pack)]) -> Asked<Vec<Asked<Bytes>>> {
+        let requests: Vec<Request<'_>> =
+            requests.iter().map(|(command, body)| self.request(*command, *body, 0)).collect();
+        let answers = self.channel.chain(&requests).await?;
+        Ok(answers.into_iter().map(|answer| self.judge(answer?)).collect())
     }
 
     /// Ends the session, if the server takes part quickly.
     pub(crate) async fn say_goodbye(&self) {
         let farewell = async {
-            let _ = self
-                .connection
-                .execute(Command::TreeDisconnect, &TreeDisconnectRequest, Some(self.tree))
-                .await;
-            let _ = self.connection.execute(Command::Logoff, &LogoffRequest, None).await;
+            let _ = self.ask(Command::TreeDisconnect, &TreeDisconnectRequest, 0).await;
+            let logoff = Request { command: Command::Logoff, body: &LogoffRequest, tree: None, payload: 0 };
+            let _ = self.channel.call(logoff).await;
         };
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
-        self.connection.mark_dead();
+        self.channel.give_up();
     }
 
-    /// Bounds a request. A server that has not answered by then is given up: an answer that comes later could
-    /// not be told from one to a request made since, and whatever it opened is closed with the connection.
-    async fn in_time<T>(
-        &self,
-        request: impl Future<Output = smb2::Result<T>>,
-    ) -> Result<Result<T, Trouble>, Trouble> {
-        match tokio::time::timeout(PATIENCE, request).await {
-            Ok(answer) => Ok(answer.map_err(|error| self.trouble(&error))),
-            Err(_) => {
-                self.connection.mark_dead();
-                Err(Trouble::TimedOut)
-            }
-        }
+    /// Sends a request whose answer nobody waits for.
+    pub(crate) fn post(&self, command: Command, body: impl Pack + 'static) {
+        self.channel.post(command, body, self.tree);
     }
 
-    fn judge(&self, frame: smb2::Frame) -> Result<Vec<u8>, Trouble> {
-        match frame.header.status {
-            status if status.is_success() => Ok(frame.body),
+    /// What an answer means.
+    pub(crate) fn judge(&self, answer: Answer) -> Asked<Bytes> {
+        match answer.status {
+            status if status.is_success() => Ok(answer.body),
             NtStatus::NETWORK_SESSION_EXPIRED
             | NtStatus::USER_SESSION_DELETED
             | NtStatus::NETWORK_NAME_DELETED => {
                 // The connection stands, but nothing can be done over it any more.
-                self.connection.mark_dead();
+                self.channel.give_up();
                 Err(Trouble::Lost)
             }
             status => Err(Trouble::Status(status)),
-        }
-    }
-
-    fn trouble(&self, error: &smb2::Error) -> Trouble {
-        match error {
-            smb2::Error::Protocol { status, .. } => Trouble::Status(*status),
-            smb2::Error::InvalidData { .. } => Trouble::Garbled,
-            smb2::Error::Timeout
-            | smb2::Error::CreditStarvation { .. }
-            | smb2::Error::SendTimeout { .. }
-            | smb2::Error::ServerUnresponsive { .. } => {
-                self.connection.mark_dead();
-                Trouble::TimedOut
-            }
-            _ => {
-                self.connection.mark_dead();
-                Trouble::Lost
-            }
         }
     }
 }

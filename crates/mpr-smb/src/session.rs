@@ -1,7 +1,8 @@
 //! Reaching a server, proving who the user is, asking for a share.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use mpr_abi::Status;
 use mpr_helper::protocol::{Failure, Login, ShareKind, Stage};
 use mpr_remotefs::Reached;
 use smb2::client::{Cipher, Connection, Session};
+use smb2::crypto::signing::SigningAlgorithm;
 use smb2::msg::tree_connect::{ShareType, TreeConnectRequest, TreeConnectRequestFlags, TreeConnectResponse};
 use smb2::pack::{ReadCursor, Unpack};
-use smb2::transport::{ConnectOptions, TcpTransport};
 use smb2::types::flags::{Capabilities, ShareFlags};
-use smb2::types::{Command, Dialect, SessionId, TreeId};
+use smb2::types::{Command, Dialect, MessageId, SessionId, TreeId};
 use zeroize::Zeroizing;
 
+use crate::channel::{Channel, Seal};
 use crate::status::wn;
 use crate::tap::Tap;
 
@@ -38,6 +40,24 @@ pub struct Target {
     pub password: Option<Zeroizing<String>>,
     /// Refuse a server that cannot encrypt.
     pub require_encryption: bool,
+    /// What can be chosen, and need not be.
+    pub settings: Settings,
+}
+
+/// How a connection behaves where that is a matter of taste.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long the server may take over any request, and a lost connection may be down before what waits for it
+    /// fails.
+    pub patience: Duration,
+    /// Encrypt whenever the server can, and not only when it or the caller demands it.
+    pub encrypt: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { patience: PATIENCE, encrypt: true }
+    }
 }
 
 impl fmt::Debug for Target {
@@ -54,15 +74,6 @@ impl Target {
             None => format!("//{}", self.host),
         }
     }
-
-    fn address(&self) -> String {
-        let port = self.port.unwrap_or(PORT);
-        if self.host.contains(':') {
-            format!("[{}]:{port}", self.host)
-        } else {
-            format!("{}:{port}", self.host)
-        }
-    }
 }
 
 /// Called as connecting proceeds.
@@ -72,6 +83,16 @@ pub type OnStage<'a> = &'a (dyn Fn(Stage) + Send + Sync);
 pub(crate) struct Signed {
     pub(crate) connection: Connection,
     session: Session,
+    tap: Arc<Tap>,
+}
+
+/// The number by which a client is known to servers over all its connections.
+pub(crate) fn new_client() -> [u8; 16] {
+    let half = || RandomState::new().build_hasher().finish().to_le_bytes();
+    let mut number = [0; 16];
+    number[..8].copy_from_slice(&half());
+    number[8..].copy_from_slice(&half());
+    number
 }
 
 /// A share that was granted.
@@ -85,19 +106,19 @@ impl Signed {
     /// so that what it held open does not stand in our own way.
     pub(crate) async fn in_to(
         target: &Target,
+        client: [u8; 16],
         previous: Option<SessionId>,
         on_stage: OnStage<'_>,
     ) -> Reached<Signed> {
         on_stage(Stage::Connecting);
-        let wire =
-            TcpTransport::connect_with(target.address(), ConnectOptions::with_timeout(CONNECT_PATIENCE))
-                .await
-                .map_err(|error| unreachable(target, &error))?;
-        let tap = Tap::new(wire);
+        let stream = crate::dial::dial(&target.host, target.port.unwrap_or(PORT), CONNECT_PATIENCE)
+            .await
+            .map_err(|error| unreachable(target, &error))?;
+        let tap = Tap::new(stream, client);
         let mut connection =
             Connection::from_transport(Box::new(Arc::clone(&tap)), Box::new(Arc::clone(&tap)), &target.host);
-        connection.set_response_timeout(Some(PATIENCE));
-        connection.set_send_timeout(Some(PATIENCE));
+        connection.set_response_timeout(Some(target.settings.patience));
+        connection.set_send_timeout(Some(target.settings.patience));
         connection.negotiate().await.map_err(|error| {
             Failure::new(
                 Status::BAD_NETPATH,
@@ -117,11 +138,14 @@ impl Signed {
             Session::setup(&mut connection, credentials.user, credentials.password, credentials.domain)
                 .await
                 .map_err(|error| refused(target, &credentials, &error))?;
-        let mut signed = Signed { connection, session };
-        if target.require_encryption {
-            signed.encrypt(target)?;
+        let mut signed = Signed { connection, session, tap };
+        if !target.require_encryption && !target.settings.encrypt {
+            return Ok(signed);
         }
-        Ok(signed)
+        match signed.encrypt(target) {
+            Err(failure) if target.require_encryption => Err(failure),
+            _ => Ok(signed),
+        }
     }
 
     /// Asks for a share.
@@ -142,15 +166,7 @@ impl Signed {
         if self.connection.should_encrypt() {
             return Ok(());
         }
-        let cipher = self.connection.params().and_then(|params| match params.dialect {
-            Dialect::Smb3_1_1 => params.cipher,
-            // Before 3.1.1 there is one cipher, and a bit that says whether the server has it.
-            Dialect::Smb3_0 | Dialect::Smb3_0_2 if params.capabilities.contains(Capabilities::ENCRYPTION) => {
-                Some(Cipher::Aes128Ccm)
-            }
-            _ => None,
-        });
-        match (cipher, &self.session.encryption_key, &self.session.decryption_key) {
+        match (self.cipher(), &self.session.encryption_key, &self.session.decryption_key) {
             // A guest's keys are known to everybody; encrypting with them would be for show.
             (Some(cipher), Some(encryption), Some(decryption)) if self.session.should_sign => {
                 self.connection.activate_encryption(encryption.clone(), decryption.clone(), cipher);
@@ -163,6 +179,70 @@ impl Signed {
                     target.name()
                 ),
             )),
+        }
+    }
+
+    /// The cipher the server has, if it has one.
+    fn cipher(&self) -> Option<Cipher> {
+        self.connection.params().and_then(|params| match params.dialect {
+            Dialect::Smb3_1_1 => params.cipher,
+            // Before 3.1.1 there is one cipher, and a bit that says whether the server has it.
+            Dialect::Smb3_0 | Dialect::Smb3_0_2 if params.capabilities.contains(Capabilities::ENCRYPTION) => {
+                Some(Cipher::Aes128Ccm)
+            }
+            _ => None,
+        })
+    }
+
+    /// Goes on over a connection of our own; `smb2` has done its part.
+    pub(crate) async fn into_channel(self, target: &Target) -> Reached<Channel> {
+        let lost = || {
+            Failure::new(
+                Status::NET_ERROR,
+                format!("the connection to {} was lost as soon as it was made", target.name()),
+            )
+        };
+        let encrypts = self.connection.should_encrypt();
+        let cipher = if encrypts { Some(self.cipher().unwrap_or(Cipher::Aes128Ccm)) } else { None };
+        let seal = Seal::of(&self.session, cipher).map_err(|_| lost())?;
+        let next = MessageId(self.connection.next_message_id());
+        let credits = self.connection.credits();
+        // It lets go of the socket now, and nothing of a message has been read: no request is under way.
+        self.connection.mark_dead();
+        drop(self.connection);
+        let socket = self.tap.take_socket().await.ok_or_else(lost)?;
+        Ok(Channel::over(socket, seal, next, credits, target.settings.patience))
+    }
+
+    /// What proves that nobody has changed the negotiation on its way, where it does not prove itself: the question
+    /// for FSCTL_VALIDATE_NEGOTIATE_INFO and the only answer to it that is believed.
+    pub(crate) fn unproved(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let proves_itself =
+            self.connection.params().is_some_and(|params| params.dialect == Dialect::Smb3_1_1);
+        // What is not signed proves nothing.
+        if proves_itself || !self.session.should_sign { None } else { self.tap.what_was_negotiated() }
+    }
+
+    /// How messages are signed that are not encrypted; empty if they are not.
+    pub(crate) fn signing(&self) -> &'static str {
+        match (self.session.should_sign, self.session.signing_algorithm) {
+            (false, _) => "",
+            (true, SigningAlgorithm::HmacSha256) => "HMAC-SHA256",
+            (true, SigningAlgorithm::AesCmac) => "AES-128-CMAC",
+            (true, SigningAlgorithm::AesGmac) => "AES-128-GMAC",
+        }
+    }
+
+    /// How messages are encrypted; empty if they are not.
+    pub(crate) fn encryption(&self) -> &'static str {
+        if !self.connection.should_encrypt() {
+            return "";
+        }
+        match self.cipher().unwrap_or(Cipher::Aes128Ccm) {
+            Cipher::Aes128Ccm => "AES-128-CCM",
+            Cipher::Aes128Gcm => "AES-128-GCM",
+            Cipher::Aes256Ccm => "AES-256-CCM",
+            Cipher::Aes256Gcm => "AES-256-GCM",
         }
     }
 
@@ -250,29 +330,14 @@ impl<'a> Credentials<'a> {
     }
 }
 
-fn unreachable(target: &Target, error: &smb2::Error) -> Failure {
+fn unreachable(target: &Target, error: &io::Error) -> Failure {
     let name = target.name();
-    let why = match error {
-        smb2::Error::ConnectFailed { attempts, .. } if attempts.is_empty() => {
-            "its name is not known; check the spelling".to_owned()
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "its name is not known; check the spelling".to_owned(),
+        io::ErrorKind::ConnectionRefused => {
+            format!("nothing listens on port {} there", target.port.unwrap_or(PORT))
         }
-        smb2::Error::ConnectFailed { attempts, .. } => {
-            let refused = attempts
-                .iter()
-                .all(|attempt| attempt.error_kind == Some(std::io::ErrorKind::ConnectionRefused));
-            if refused {
-                format!("nothing listens on port {} there", target.port.unwrap_or(PORT))
-            } else {
-                "it does not answer; check the network, the address and its firewall".to_owned()
-            }
-        }
-        smb2::Error::Timeout => {
-            "it does not answer; check the network, the address and its firewall".to_owned()
-        }
-        smb2::Error::Io(_) if target.host.parse::<IpAddr>().is_err() => {
-            "its name is not known; check the spelling".to_owned()
-        }
-        other => short(other),
+        _ => "it does not answer; check the network, the address and its firewall".to_owned(),
     };
     Failure::new(Status::BAD_NETPATH, format!("cannot reach {name}: {why}"))
 }
@@ -331,13 +396,8 @@ mod tests {
             login: Login::Account { user: "joe".into(), domain: String::new() },
             password: None,
             require_encryption: false,
+            settings: Settings::default(),
         }
-    }
-
-    #[test]
-    fn an_address_is_written_so_that_its_port_can_be_told_apart() {
-        assert_eq!(target("nas", None).address(), "nas:445");
-        assert_eq!(target("fe80::1", Some(14450)).address(), "[fe80::1]:14450");
     }
 
     #[test]

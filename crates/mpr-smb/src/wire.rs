@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use mpr_remotefs::{Attributes, Entry, Kind};
 use smb2::msg::close::CloseRequest;
 use smb2::msg::create::{CreateDisposition, CreateRequest, CreateResponse, ImpersonationLevel, ShareAccess};
@@ -13,7 +14,7 @@ use smb2::msg::read::ReadRequest;
 use smb2::msg::set_info::SetInfoRequest;
 use smb2::msg::write::WriteRequest;
 use smb2::name::{decode_name, encode_name};
-use smb2::pack::FileTime;
+use smb2::pack::{FileTime, Pack, WriteCursor};
 use smb2::types::flags::{FileAccessMask, FileAttributes};
 use smb2::types::{FileId, OplockLevel};
 
@@ -220,6 +221,38 @@ pub(crate) fn write_request(id: FileId, offset: u64, data: Vec<u8>) -> WriteRequ
     }
 }
 
+/// WRITE of data that is somebody else's.
+pub(crate) struct Write<'a> {
+    pub(crate) id: FileId,
+    pub(crate) offset: u64,
+    pub(crate) data: &'a [u8],
+}
+
+impl Pack for Write<'_> {
+    fn pack(&self, cursor: &mut WriteCursor) {
+        /// Bytes before the data: the header, and what follows.
+        const AHEAD: u16 = 64 + 48;
+        cursor.write_u16_le(49);
+        cursor.write_u16_le(AHEAD);
+        cursor.write_u32_le(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
+        cursor.write_u64_le(self.offset);
+        cursor.write_u64_le(self.id.persistent);
+        cursor.write_u64_le(self.id.volatile);
+        cursor.write_zeros(16);
+        cursor.write_bytes(self.data);
+    }
+}
+
+/// Reads the answer to READ: a part of the message, not a copy of it.
+pub(crate) fn read_answer(body: &Bytes) -> Option<Bytes> {
+    let start = usize::from(*body.get(2)?).checked_sub(64)?;
+    let end = start.checked_add(u32_at(body, 4)? as usize)?;
+    if start < 16 || end > body.len() {
+        return None;
+    }
+    Some(body.slice(start..end))
+}
+
 /// QUERY_DIRECTORY: the next entries, with their numbers.
 pub(crate) fn query_directory(id: FileId, length: u32) -> QueryDirectoryRequest {
     QueryDirectoryRequest {
@@ -377,6 +410,32 @@ mod tests {
         let ancient =
             set_basic(Some(UNIX_EPOCH - std::time::Duration::from_secs(1 << 40)), None, 0, FileId::SENTINEL);
         assert_eq!(ancient.buffer[8..16], 1u64.to_le_bytes());
+    }
+
+    #[test]
+    fn a_write_is_packed_as_the_protocol_crate_packs_it() {
+        let id = FileId { persistent: 3, volatile: 4 };
+        let packed = |body: &dyn Pack| {
+            let mut cursor = WriteCursor::new();
+            cursor.write_zeros(64);
+            body.pack(&mut cursor);
+            cursor.into_inner()
+        };
+        let ours = packed(&Write { id, offset: 5, data: b"data" });
+        assert_eq!(ours, packed(&write_request(id, 5, b"data".to_vec())));
+    }
+
+    #[test]
+    fn what_was_read_lies_inside_the_answer() {
+        let mut body = vec![17, 0, 80, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        body.extend_from_slice(b"data");
+        assert_eq!(read_answer(&Bytes::from(body.clone())).unwrap(), "data");
+        for (at, wrong) in [(2, 63), (2, 79), (2, 81), (4, 5), (7, 255)] {
+            let mut body = body.clone();
+            body[at] = wrong;
+            assert_eq!(read_answer(&Bytes::from(body)), None, "{at}");
+        }
+        assert_eq!(read_answer(&Bytes::from_static(b"\x11\0")), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mpr_helper::protocol::Login;
 use mpr_remotefs::{Access, Allocation, Creation, Errno, Kind, Lock, RemoteFs, Seek, SetMode};
-use mpr_smb::{SmbFile, SmbFs, Target};
+use mpr_smb::{Settings, SmbFile, SmbFs, Target};
 use mpr_testkit::Samba;
 use zeroize::Zeroizing;
 
@@ -22,6 +22,7 @@ fn target(samba: &Samba) -> Target {
         login: Login::Account { user: samba.user().to_owned(), domain: String::new() },
         password: Some(Zeroizing::new(Samba::PASSWORD.to_owned())),
         require_encryption: false,
+        settings: Settings::default(),
     }
 }
 

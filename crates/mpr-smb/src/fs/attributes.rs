@@ -1,7 +1,7 @@
 //! What is known of files and directories, and changing it; room on the server.
 
 use mpr_remotefs::{Attributes, Changes, Result, Space};
-use smb2::msg::create::{CreateDisposition, CreateResponse};
+use smb2::msg::create::{CreateDisposition, CreateRequest, CreateResponse};
 use smb2::msg::query_info::QueryInfoResponse;
 use smb2::msg::set_info::{SetInfoRequest, SetInfoResponse};
 use smb2::pack::Pack;
@@ -9,7 +9,7 @@ use smb2::types::flags::{FileAccessMask, FileAttributes};
 use smb2::types::{Command, FileId};
 
 use super::{EXAMINE, SmbFile, SmbFs, ask_twice, identity_in};
-use crate::link::{Asked, Trouble, parse};
+use crate::link::{Asked, Link, Trouble, parse};
 use crate::wire::{self, Facts, Identity};
 
 impl SmbFs {
@@ -109,15 +109,25 @@ impl SmbFs {
         let link = self.link().await?;
         let create =
             wire::create(&self.full(path), EXAMINE, CreateDisposition::FileOpen, wire::NOT_THROUGH_LINKS, 0);
+        let (created, identity) = self.look(&link, &create).await?;
+        Ok((Facts::of_create(&created), identity))
+    }
+
+    /// Opens or creates, learns which file it is, and closes it again, in one message.
+    pub(super) async fn look(
+        &self,
+        link: &Link,
+        create: &CreateRequest,
+    ) -> Asked<(CreateResponse, Identity)> {
         let identity = wire::query_identity(FileId::SENTINEL);
         let close = wire::close(FileId::SENTINEL);
         let answers = link
-            .chain(&[(Command::Create, &create), (Command::QueryInfo, &identity), (Command::Close, &close)])
+            .chain(&[(Command::Create, create), (Command::QueryInfo, &identity), (Command::Close, &close)])
             .await?;
         let mut answers = answers.into_iter();
         let created: CreateResponse = parse(&answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
         let identity = answers.next().and_then(|body| identity_in(&body.ok()?)).unwrap_or(Identity::UNKNOWN);
-        Ok((Facts::of_create(&created), identity))
+        Ok((created, identity))
     }
 
     pub(super) async fn allow_writing(&self, path: &str) -> Asked<()> {

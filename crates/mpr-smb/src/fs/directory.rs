@@ -11,9 +11,10 @@ use smb2::types::flags::FileAccessMask;
 use smb2::types::status::NtStatus;
 use smb2::types::{Command, FileId};
 
-use super::file::Handle;
-use super::{EXAMINE, SmbFs, ask_twice, locked};
+use super::handle::{Grip, Handle};
+use super::{EXAMINE, SmbFs, ask_twice};
 use crate::link::{Asked, Trouble, parse};
+use crate::locked;
 use crate::wire;
 
 /// Bytes of the first part of a listing, which comes with opening the directory.
@@ -23,7 +24,7 @@ const FIRST_LISTING: u32 = 65536;
 #[derive(Debug)]
 pub struct SmbDirectory {
     path: String,
-    handle: Handle,
+    handle: Mutex<Handle>,
     /// What came with opening it.
     first: Mutex<Option<Vec<Entry>>>,
     ended: AtomicBool,
@@ -40,16 +41,16 @@ impl SmbFs {
                 let list = wire::query_directory(FileId::SENTINEL, FIRST_LISTING);
                 let answers =
                     link.chain(&[(Command::Create, &create), (Command::QueryDirectory, &list)]).await?;
-                Ok::<_, Trouble>((link.generation, answers))
+                Ok::<_, Trouble>((link, answers))
             }
             .await
         );
-        let (generation, answers) = opened?;
+        let (link, answers) = opened?;
         let mut answers = answers.into_iter();
         let created: CreateResponse = parse(&answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
         let directory = SmbDirectory {
             path: path.to_owned(),
-            handle: Handle { id: created.file_id, generation },
+            handle: Mutex::new(Handle::Open(Grip::on(&link, created.file_id))),
             first: Mutex::new(None),
             ended: false.into(),
         };
@@ -87,11 +88,11 @@ impl SmbFs {
             if directory.ended.load(Ordering::Relaxed) {
                 return Ok(Vec::new());
             }
-            if directory.handle.generation != link.generation {
+            let Some(id) = locked(&directory.handle).on(&link) else {
                 // Where a listing had come to is known to the old connection alone.
                 return Err(Errno::LOST);
-            }
-            let request = wire::query_directory(directory.handle.id, link.max_listing);
+            };
+            let request = wire::query_directory(id, link.max_listing);
             let listed: Asked<QueryDirectoryResponse> =
                 link.call(Command::QueryDirectory, &request, link.max_listing).await;
             match listed {
@@ -111,7 +112,8 @@ impl SmbFs {
     }
 
     pub(super) async fn end_listing(&self, directory: &SmbDirectory) {
-        self.close_handle(directory.handle).await;
+        let handle = std::mem::replace(&mut *locked(&directory.handle), Handle::Closed);
+        handle.close().await;
     }
 }
 

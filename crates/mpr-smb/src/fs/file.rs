@@ -1,23 +1,26 @@
 //! Open files: their handles, what is done with them, and opening them again after a connection was lost.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use mpr_remotefs::{Access, Attributes, Changes, Creation, Errno, Result};
-use smb2::msg::close::CloseResponse;
 use smb2::msg::create::{CreateAction, CreateDisposition};
 use smb2::msg::flush::{FlushRequest, FlushResponse};
-use smb2::msg::read::ReadResponse;
 use smb2::msg::write::WriteResponse;
 use smb2::types::flags::{FileAccessMask, FileAttributes};
 use smb2::types::status::NtStatus;
 use smb2::types::{Command, FileId};
 
+use super::handle::Handle;
 use super::locks::Locks;
-use super::{EXAMINE, SmbFs, ask_twice, locked};
-use crate::link::{Link, Trouble};
-use crate::wire::{self, Facts};
+use super::{EXAMINE, Opened, SmbFs, ask_twice};
+use crate::channel::Pending;
+use crate::link::{Asked, Link, Trouble, parse};
+use crate::locked;
+use crate::wire;
 
 const READ: u32 = FileAccessMask::FILE_READ_DATA | FileAccessMask::FILE_READ_EA | EXAMINE;
 const WRITE: u32 = FileAccessMask::FILE_WRITE_DATA
@@ -25,6 +28,9 @@ const WRITE: u32 = FileAccessMask::FILE_WRITE_DATA
     | FileAccessMask::FILE_WRITE_ATTRIBUTES
     | FileAccessMask::FILE_WRITE_EA
     | EXAMINE;
+
+/// Parts of one read or write that are under way at once.
+const MOST_PARTS: usize = 16;
 
 /// An open file.
 #[derive(Debug)]
@@ -54,34 +60,19 @@ pub(super) struct Held<'a> {
     _using: tokio::sync::RwLockReadGuard<'a, ()>,
 }
 
-/// The generation of a handle that was closed on purpose and is opened again when it is next needed.
-const PARKED: u64 = u64::MAX;
-/// The generation of a handle that was closed for good.
-const CLOSED: u64 = u64::MAX - 1;
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Handle {
-    pub(super) id: FileId,
-    pub(super) generation: u64,
-}
-
 impl SmbFs {
     pub(super) async fn open_file(&self, path: &str, access: Access) -> Result<(SmbFile, Attributes)> {
         let access = access_mask(access);
         let opened = ask_twice!(
             async {
                 let link = self.link().await?;
-                let opened = self
-                    .create_raw(&link, path, access, CreateDisposition::FileOpen, wire::NOT_DIRECTORY, 0)
-                    .await?;
-                Ok((link.generation, opened))
+                self.create_raw(&link, path, access, CreateDisposition::FileOpen, wire::NOT_DIRECTORY, 0)
+                    .await
             }
             .await
-        );
-        let (generation, (created, identity)) = opened?;
-        let handle = Handle { id: created.file_id, generation };
-        let attributes = Facts::of_create(&created).of(identity);
-        Ok((self.remember(path, access, identity.number, handle), attributes))
+        )?;
+        let attributes = opened.attributes();
+        Ok((self.remember(path, access, opened), attributes))
     }
 
     pub(super) async fn create_file(&self, path: &str, creation: Creation) -> Result<(SmbFile, Attributes)> {
@@ -90,11 +81,12 @@ impl SmbFs {
             if creation.exclusive { CreateDisposition::FileCreate } else { CreateDisposition::FileOpenIf };
         let attributes = if creation.read_only { FileAttributes::READONLY } else { FileAttributes::NORMAL };
         let link = self.link().await?;
-        let (created, identity) =
+        let opened =
             self.create_raw(&link, path, access, disposition, wire::NOT_DIRECTORY, attributes).await?;
-        let handle = Handle { id: created.file_id, generation: link.generation };
-        let file = self.remember(path, access, identity.number, handle);
-        if creation.truncate && created.create_action == CreateAction::FileOpened && created.end_of_file > 0 {
+        let attributes = opened.attributes();
+        let existed = opened.created.create_action == CreateAction::FileOpened;
+        let file = self.remember(path, access, opened);
+        if creation.truncate && existed && attributes.size > 0 {
             let changes = Changes { size: Some(0), ..Changes::default() };
             return match self.change_file(&file, changes).await {
                 Ok(attributes) => Ok((file, attributes)),
@@ -104,56 +96,100 @@ impl SmbFs {
                 }
             };
         }
-        Ok((file, Facts::of_create(&created).of(identity)))
+        Ok((file, attributes))
     }
 
     pub(super) async fn read_file(&self, file: &SmbFile, offset: u64, len: usize) -> Result<Bytes> {
-        let mut data = Vec::new();
-        let mut attempts = 0;
-        while data.len() < len {
-            let held = self.handle(&file.0).await?;
-            let wanted = u32::try_from(len - data.len()).unwrap_or(u32::MAX).min(held.link.max_read);
-            let request = wire::read_request(held.id, offset + data.len() as u64, wanted);
-            match held.link.call::<ReadResponse>(Command::Read, &request, wanted).await {
-                Ok(answer) => {
-                    let got = answer.data.len();
-                    if got > wanted as usize {
-                        return Err(Trouble::Garbled.into());
-                    }
-                    if data.is_empty() {
-                        data = answer.data;
-                    } else {
-                        data.extend_from_slice(&answer.data);
-                    }
-                    if got < wanted as usize {
-                        break;
-                    }
+        match self.try_read(file, offset, len).await {
+            Err(Trouble::Lost) => Ok(self.try_read(file, offset, len).await?),
+            read => Ok(read?),
+        }
+    }
+
+    /// Asks for all parts at once, and puts them together in order.
+    async fn try_read(&self, file: &SmbFile, offset: u64, len: usize) -> Asked<Bytes> {
+        let Held { link, id, _using } = self.handle(&file.0).await?;
+        let most = link.channel().affordable(link.max_read);
+        let mut under_way = VecDeque::new();
+        let mut asked = 0;
+        let mut whole = BytesMut::new();
+        let mut first = Bytes::new();
+        loop {
+            while asked < len && under_way.len() < MOST_PARTS {
+                let wanted = u32::try_from(len - asked).unwrap_or(u32::MAX).min(most);
+                let request = wire::read_request(id, offset + asked as u64, wanted);
+                let begun = link.channel().begin(&[link.request(Command::Read, &request, wanted)]).await?;
+                under_way.extend(begun.into_iter().map(|pending| (wanted, pending)));
+                asked += wanted as usize;
+            }
+            let Some((wanted, mut pending)) = under_way.pop_front() else { break };
+            pending.ready().await?;
+            let part = match link.judge(pending.take()?) {
+                Ok(body) => wire::read_answer(&body).filter(|part| part.len() <= wanted as usize),
+                Err(Trouble::Status(NtStatus::END_OF_FILE)) => Some(Bytes::new()),
+                Err(trouble) => return Err(trouble),
+            };
+            let part = part.ok_or(Trouble::Garbled)?;
+            let ends = part.len() < wanted as usize;
+            if first.is_empty() && whole.is_empty() {
+                first = part;
+            } else {
+                if whole.is_empty() {
+                    whole.reserve(len);
+                    whole.extend_from_slice(&std::mem::take(&mut first));
                 }
-                Err(Trouble::Status(NtStatus::END_OF_FILE)) => break,
-                Err(Trouble::Lost) if attempts == 0 => attempts += 1,
-                Err(trouble) => return Err(trouble.into()),
+                whole.extend_from_slice(&part);
+            }
+            if ends {
+                break;
             }
         }
-        Ok(data.into())
+        Ok(if whole.is_empty() { first } else { whole.freeze() })
     }
 
     pub(super) async fn write_file(&self, file: &SmbFile, offset: u64, data: Bytes) -> Result<()> {
         let Held { link, id, _using } = self.handle(&file.0).await?;
-        let mut done = 0;
-        while done < data.len() {
-            let rest = &data[done..];
-            let part = &rest[..rest.len().min(link.max_write as usize)];
-            let request = wire::write_request(id, offset + done as u64, part.to_vec());
-            let payload = u32::try_from(part.len()).unwrap_or(u32::MAX);
-            let answer: WriteResponse = link.call(Command::Write, &request, payload).await?;
+        let most = link.channel().affordable(link.max_write) as usize;
+        let mut under_way = VecDeque::new();
+        let mut sent = 0;
+        loop {
+            while sent < data.len() && under_way.len() < MOST_PARTS {
+                let part = sent..data.len().min(sent + most);
+                under_way.push_back((
+                    part.clone(),
+                    self.begin_write(&link, id, offset, &data, part.clone()).await?,
+                ));
+                sent = part.end;
+            }
+            let Some((part, mut pending)) = under_way.pop_front() else { return Ok(()) };
+            pending.ready().await?;
+            let answer: WriteResponse = parse(&link.judge(pending.take()?)?)?;
             match answer.count as usize {
                 0 => return Err(Errno(libc::ENOSPC)),
+                count if count == part.len() => {}
                 // Less than it was given goes out again from where it stopped.
-                count if count <= part.len() => done += count,
+                count if count < part.len() => {
+                    let rest = part.start + count..part.end;
+                    let again = self.begin_write(&link, id, offset, &data, rest.clone()).await?;
+                    under_way.push_front((rest, again));
+                }
                 _ => return Err(Trouble::Garbled.into()),
             }
         }
-        Ok(())
+    }
+
+    async fn begin_write(
+        &self,
+        link: &Link,
+        id: FileId,
+        offset: u64,
+        data: &[u8],
+        part: Range<usize>,
+    ) -> Asked<Pending> {
+        let request = wire::Write { id, offset: offset + part.start as u64, data: &data[part.clone()] };
+        let payload = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        let begun = link.channel().begin(&[link.request(Command::Write, &request, payload)]).await?;
+        begun.into_iter().next().ok_or(Trouble::Garbled)
     }
 
     pub(super) async fn flush_file(&self, file: &SmbFile) -> Result<()> {
@@ -166,19 +202,18 @@ impl SmbFs {
         locked(&self.open).remove(&file.0.key);
         // Whoever still uses the handle is waited for; whoever comes later finds it closed.
         let _alone = file.0.using.write().await;
-        let closed = Handle { id: FileId::SENTINEL, generation: CLOSED };
-        let handle = std::mem::replace(&mut *locked(&file.0.handle), closed);
-        self.close_handle(handle).await;
+        let handle = std::mem::replace(&mut *locked(&file.0.handle), Handle::Closed);
+        handle.close().await;
     }
 
-    fn remember(&self, path: &str, access: u32, number: u64, handle: Handle) -> SmbFile {
+    fn remember(&self, path: &str, access: u32, opened: Opened) -> SmbFile {
         let key = self.next_file.fetch_add(1, Ordering::Relaxed);
         let file = Arc::new(OpenFile {
             key,
             path: Mutex::new(path.to_owned()),
             access,
-            number,
-            handle: Mutex::new(handle),
+            number: opened.identity.number,
+            handle: Mutex::new(Handle::Open(opened.grip)),
             reopening: tokio::sync::Mutex::new(()),
             using: Arc::default(),
             removed: AtomicBool::new(false),
@@ -189,40 +224,32 @@ impl SmbFs {
     }
 
     /// The connection and the handle of an open file on it; opened again if the connection is a new one.
-    pub(super) async fn handle<'a>(&self, file: &'a OpenFile) -> Result<Held<'a>> {
+    pub(super) async fn handle<'a>(&self, file: &'a OpenFile) -> Asked<Held<'a>> {
         let _using = file.using.read().await;
         let link = self.link().await?;
-        let handle = *locked(&file.handle);
-        if handle.generation == CLOSED {
-            return Err(Errno::CLOSED);
-        }
-        if handle.generation == link.generation {
-            return Ok(Held { link, id: handle.id, _using });
+        if let Some(id) = now(file, &link)? {
+            return Ok(Held { link, id, _using });
         }
         let _one_at_a_time = file.reopening.lock().await;
-        let handle = *locked(&file.handle);
-        if handle.generation == link.generation {
-            return Ok(Held { link, id: handle.id, _using });
+        if let Some(id) = now(file, &link)? {
+            return Ok(Held { link, id, _using });
         }
         let path = locked(&file.path).clone();
         let reopened = self
             .create_raw(&link, &path, file.access, CreateDisposition::FileOpen, wire::NOT_DIRECTORY, 0)
             .await;
-        let (created, identity) = match reopened {
-            Ok(reopened) => reopened,
+        let opened = match reopened {
+            Ok(opened) if opened.identity.number == file.number => opened,
+            Ok(_) => return Err(Trouble::Stale),
             Err(Trouble::Status(status)) if crate::status::errno(status) == Errno::NOT_FOUND => {
-                return Err(Errno::STALE);
+                return Err(Trouble::Stale);
             }
-            Err(trouble) => return Err(trouble.into()),
+            Err(trouble) => return Err(trouble),
         };
-        let same =
-            identity.number == file.number && file.locks.take_again(&link, created.file_id).await.is_ok();
-        if !same {
-            let _ = link.call::<CloseResponse>(Command::Close, &wire::close(created.file_id), 0).await;
-            return Err(Errno::STALE);
-        }
-        *locked(&file.handle) = Handle { id: created.file_id, generation: link.generation };
-        Ok(Held { link, id: created.file_id, _using })
+        let id = opened.grip.id;
+        file.locks.take_again(&link, id).await.map_err(|_| Trouble::Stale)?;
+        *locked(&file.handle) = Handle::Open(opened.grip);
+        Ok(Held { link, id, _using })
     }
 
     /// Servers rename no directory while a file below it is open. Ours are closed for the moment, to be opened
@@ -244,21 +271,18 @@ impl SmbFs {
         let mut parked = Vec::with_capacity(files.len());
         for file in files {
             parked.push(Arc::clone(&file.using).write_owned().await);
-            let handle = std::mem::replace(
-                &mut *locked(&file.handle),
-                Handle { id: FileId::SENTINEL, generation: PARKED },
-            );
-            self.close_handle(handle).await;
+            let handle = std::mem::replace(&mut *locked(&file.handle), Handle::Parked);
+            handle.close().await;
         }
         Ok(parked)
     }
+}
 
-    pub(super) async fn close_handle(&self, handle: Handle) {
-        let link = self.now();
-        // A handle of a connection that was lost has been closed by the server.
-        if handle.generation == link.generation && !link.is_lost() {
-            let _ = link.call::<CloseResponse>(Command::Close, &wire::close(handle.id), 0).await;
-        }
+/// The handle of a file that is open on this connection; none if it has to be opened there first.
+fn now(file: &OpenFile, link: &Link) -> Asked<Option<FileId>> {
+    match &*locked(&file.handle) {
+        Handle::Closed => Err(Trouble::Closed),
+        handle => Ok(handle.on(link)),
     }
 }
 

@@ -16,6 +16,7 @@ mod copy;
 mod directory;
 mod extended;
 mod file;
+mod handle;
 mod holes;
 mod locks;
 mod names;
@@ -24,7 +25,7 @@ mod symlinks;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -44,9 +45,10 @@ use smb2::types::{Command, FileId};
 pub use self::directory::SmbDirectory;
 use self::file::OpenFile;
 pub use self::file::SmbFile;
+use self::handle::Grip;
 use crate::link::{Asked, Link, Trouble, parse};
 use crate::session::{OnStage, PATIENCE, Target};
-use crate::wire::{self, Identity};
+use crate::wire::{self, Facts, Identity};
 
 /// Pauses between attempts to make a lost connection again: a server that lost it is often still busy with that.
 const PAUSES: [Duration; 3] =
@@ -90,6 +92,15 @@ pub struct SmbFs {
     no_reparse_points: AtomicBool,
     /// There are symbolic links here that are reparse points.
     links_met: AtomicBool,
+    before: Before,
+}
+
+/// What went over connections that were lost.
+#[derive(Debug, Default)]
+struct Before {
+    requests: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
 }
 
 impl std::fmt::Debug for SmbFs {
@@ -118,6 +129,7 @@ impl SmbFs {
             links_in_files: false,
             no_reparse_points: AtomicBool::new(false),
             links_met: AtomicBool::new(false),
+            before: Before::default(),
         };
         match fs.facts("").await {
             Ok((facts, _)) if FileAttributes(facts.attributes).is_directory() => Ok(fs),
@@ -181,6 +193,10 @@ impl SmbFs {
                 let new = Arc::new(new);
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
                 self.reconnects.fetch_add(1, Ordering::Relaxed);
+                let figures = link.channel().figures();
+                self.before.requests.fetch_add(figures.requests, Ordering::Relaxed);
+                self.before.sent.fetch_add(figures.sent, Ordering::Relaxed);
+                self.before.received.fetch_add(figures.received, Ordering::Relaxed);
                 *failed = None;
                 Ok(new)
             }
@@ -213,20 +229,21 @@ impl SmbFs {
     /// Opens `path`, learns which file it is, and leaves it open.
     async fn create_raw(
         &self,
-        link: &Link,
+        link: &Arc<Link>,
         path: &str,
         access: u32,
         disposition: CreateDisposition,
         options: u32,
         attributes: u32,
-    ) -> Asked<(CreateResponse, Identity)> {
+    ) -> Asked<Opened> {
         let create = wire::create(&self.full(path), access, disposition, options, attributes);
         let identity = wire::query_identity(FileId::SENTINEL);
         let answers = link.chain(&[(Command::Create, &create), (Command::QueryInfo, &identity)]).await?;
         let mut answers = answers.into_iter();
         let created: CreateResponse = parse(&answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
+        let grip = Grip::on(link, created.file_id);
         let identity = answers.next().and_then(|body| identity_in(&body.ok()?)).unwrap_or(Identity::UNKNOWN);
-        Ok((created, identity))
+        Ok(Opened { created, identity, grip })
     }
 
     /// Opens `path`, does `work` on it in order, closes it: one message. The first failure is the result.
@@ -236,7 +253,7 @@ impl SmbFs {
         access: u32,
         options: u32,
         work: &[(Command, &dyn Pack)],
-    ) -> Asked<Vec<Vec<u8>>> {
+    ) -> Asked<Vec<Bytes>> {
         let link = self.link().await?;
         let create = wire::create(&self.full(path), access, CreateDisposition::FileOpen, options, 0);
         let close = wire::close(FileId::SENTINEL);
@@ -249,10 +266,24 @@ impl SmbFs {
     }
 }
 
+/// What has been opened.
+struct Opened {
+    created: CreateResponse,
+    identity: Identity,
+    grip: Grip,
+}
+
+impl Opened {
+    fn attributes(&self) -> Attributes {
+        Facts::of_create(&self.created).of(self.identity)
+    }
+}
+
 impl Browse for SmbFs {
     async fn shares(&self) -> Reached<Vec<Share>> {
         match self.link().await {
-            Ok(link) => link.shares(&self.target).await,
+            // Over a connection of its own, which ends with this: what is open here is not in its way.
+            Ok(_) => crate::browse::list_shares(&self.target, &|_| {}).await,
             Err(_) => Err(Failure::new(
                 Status::NET_ERROR,
                 format!("the connection to {} is lost and cannot be made again now", self.target.name()),
@@ -387,11 +418,21 @@ impl RemoteFs for SmbFs {
 
     fn health(&self) -> Health {
         let link = self.now();
+        let figures = link.channel().figures();
         Health {
             connected: !link.is_lost(),
             open_files: 0,
             reconnects: self.reconnects.load(Ordering::Relaxed),
             security: link.security.clone(),
+            signing: link.signing.to_owned(),
+            encryption: link.encryption.to_owned(),
+            round_trip: figures.last_round_trip,
+            mean_round_trip: figures.mean_round_trip,
+            silence: figures.silence,
+            credits: figures.credits,
+            requests: figures.requests + self.before.requests.load(Ordering::Relaxed),
+            bytes_sent: figures.sent + self.before.sent.load(Ordering::Relaxed),
+            bytes_received: figures.received + self.before.received.load(Ordering::Relaxed),
         }
     }
 
@@ -405,8 +446,4 @@ impl RemoteFs for SmbFs {
 
 fn identity_in(body: &[u8]) -> Option<Identity> {
     Identity::parse(&parse::<QueryInfoResponse>(body).ok()?.output_buffer)
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,30 +6,27 @@ use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
 use mpr_remotefs::{Attributes, Errno, Kind, Result};
-use smb2::msg::close::CloseResponse;
 use smb2::msg::create::CreateDisposition;
 use smb2::types::flags::{FileAccessMask, FileAttributes};
 use smb2::types::status::NtStatus;
 use smb2::types::{Command, FileId};
 
-use super::{EXAMINE, SmbFs, locked};
+use super::{EXAMINE, SmbFs};
 use crate::link::{Asked, Trouble};
+use crate::locked;
 use crate::wire::{self, Facts};
 
 impl SmbFs {
     pub(super) async fn add_directory(&self, path: &str) -> Result<Attributes> {
         let link = self.link().await?;
-        let (created, identity) = self
-            .create_raw(
-                &link,
-                path,
-                EXAMINE,
-                CreateDisposition::FileCreate,
-                wire::DIRECTORY,
-                FileAttributes::DIRECTORY,
-            )
-            .await?;
-        let _ = link.call::<CloseResponse>(Command::Close, &wire::close(created.file_id), 0).await;
+        let create = wire::create(
+            &self.full(path),
+            EXAMINE,
+            CreateDisposition::FileCreate,
+            wire::DIRECTORY,
+            FileAttributes::DIRECTORY,
+        );
+        let (created, identity) = self.look(&link, &create).await?;
         Ok(Facts::of_create(&created).of(identity))
     }
 

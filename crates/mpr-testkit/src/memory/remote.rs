@@ -369,7 +369,7 @@ impl RemoteFs for MemoryFs {
     }
 
     fn health(&self) -> Health {
-        Health { connected: true, open_files: 0, reconnects: 0, security: "memory".to_owned() }
+        Health { connected: true, security: "memory".to_owned(), ..Health::default() }
     }
 
     async fn shut_down(&self) {}

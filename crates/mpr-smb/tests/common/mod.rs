@@ -1,0 +1,78 @@
+//! A server and connections to it.
+
+#![allow(dead_code, reason = "not every test needs all of it")]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mpr_helper::protocol::Login;
+use mpr_remotefs::{Access, Creation};
+use mpr_smb::{Settings, SmbFs, Target};
+use mpr_testkit::Samba;
+use zeroize::Zeroizing;
+
+pub(crate) const BOTH: Access = Access { read: true, write: true };
+pub(crate) const READ: Access = Access { read: true, write: false };
+pub(crate) const NEW: Creation =
+    Creation { access: BOTH, exclusive: true, truncate: false, read_only: false };
+
+/// A server that one test has to itself, and a connection to its share `rw`.
+pub(crate) struct Place {
+    pub(crate) samba: Samba,
+    pub(crate) fs: SmbFs,
+    settings: Settings,
+}
+
+impl Place {
+    /// A server with these lines in its configuration.
+    pub(crate) async fn of_its_own(configuration: &str) -> Place {
+        Place::with(configuration, Settings::default()).await
+    }
+
+    pub(crate) async fn with(configuration: &str, settings: Settings) -> Place {
+        let samba = Samba::with(configuration);
+        let fs = connect(&samba, samba.port(), settings).await;
+        Place { samba, fs, settings }
+    }
+
+    /// Another client at the same share.
+    pub(crate) async fn other(&self) -> SmbFs {
+        connect(&self.samba, self.samba.port(), self.settings).await
+    }
+
+    /// How often any process, thus the server, has something open at this path or below it.
+    pub(crate) fn opened(&self, path: &str) -> usize {
+        let place = self.there(path);
+        let entries = |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries("/proc".into())
+            .flat_map(|process| entries(process.path().join("fd")))
+            .filter(|descriptor| std::fs::read_link(descriptor.path()).is_ok_and(|to| to.starts_with(&place)))
+            .count()
+    }
+
+    /// A file as the server sees it.
+    pub(crate) fn there(&self, path: &str) -> PathBuf {
+        self.samba.data("rw").join(path)
+    }
+}
+
+pub(crate) async fn connect(samba: &Samba, port: u16, settings: Settings) -> SmbFs {
+    let target = Target {
+        host: "127.0.0.1".into(),
+        port: Some(port),
+        login: Login::Account { user: samba.user().to_owned(), domain: String::new() },
+        password: Some(Zeroizing::new(Samba::PASSWORD.to_owned())),
+        require_encryption: false,
+        settings,
+    };
+    SmbFs::connect(target, "rw", "", &|_| {}).await.unwrap()
+}
+
+/// Waits for something to come true; generously, since the machine may be busy.
+pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "not yet: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

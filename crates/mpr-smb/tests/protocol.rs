@@ -1,0 +1,118 @@
+//! How the protocol is spoken, against a real server: what is left behind, what is noticed, what is bounded.
+
+mod common;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use bytes::Bytes;
+use mpr_remotefs::{Errno, RemoteFs};
+
+use common::{BOTH, Place, READ, eventually};
+
+/// Has a future begin and goes away.
+async fn begin_and_drop<F: Future>(work: F) {
+    let mut work = Box::pin(work);
+    let mut context = Context::from_waker(Waker::noop());
+    // Often enough for what is sent before the first answer to have been sent.
+    for _ in 0..8 {
+        assert!(work.as_mut().poll(&mut context).is_pending(), "it was done before it could be dropped");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_opened_for_somebody_who_has_gone_is_closed() {
+    let place = Place::of_its_own("").await;
+    place.fs.make_directory("d").await.unwrap();
+    let file = place.fs.create("d/f", common::NEW).await.unwrap().0;
+    place.fs.close(&file).await;
+    assert_eq!(place.opened("d"), 0);
+
+    place.samba.freeze();
+    begin_and_drop(place.fs.open("d/f", BOTH)).await;
+    begin_and_drop(place.fs.open_directory("d")).await;
+    begin_and_drop(place.fs.stat("d/f")).await;
+    place.samba.thaw();
+    // Answered after all of the above, and before what is sent in answer to it.
+    let file = place.fs.open("d/f", READ).await.unwrap().0;
+    eventually("nothing else is open", async || place.opened("d") <= 1).await;
+    assert_eq!(place.opened("d/f"), 1);
+    // The connection has not suffered.
+    assert_eq!(place.fs.health().reconnects, 0);
+    assert!(place.fs.read(&file, 0, 1).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_forgotten_is_closed() {
+    let place = Place::of_its_own("").await;
+    let file = place.fs.create("f", common::NEW).await.unwrap().0;
+    assert_eq!(place.opened("f"), 1);
+    drop(file);
+    eventually("it is closed", async || place.opened("f") == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_read_or_write_arrives_in_order_whatever_its_parts() {
+    for settings in [
+        "smb encrypt = off",
+        "",
+        "server max protocol = SMB2_10",
+        "smb2 max read = 131072\n smb2 max write = 131072",
+    ] {
+        let place = Place::of_its_own(settings).await;
+        let file = place.fs.create("f", common::NEW).await.unwrap().0;
+        let data: Bytes = (0..5_000_003u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+        place.fs.write(&file, 77, data.clone()).await.unwrap();
+        let read = place.fs.read(&file, 77, data.len() + 1000).await.unwrap();
+        assert!(read == data, "{settings}");
+        assert!(place.fs.read(&file, 3_000_000, 1_500_000).await.unwrap() == data[2_999_923..4_499_923]);
+        assert!(place.fs.read(&file, 6_000_000, 10).await.unwrap().is_empty());
+        let figures = place.fs.health();
+        assert!(figures.bytes_sent > 5_000_000 && figures.bytes_received > 6_500_000, "{figures:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_requests_at_once_get_each_its_own_answer() {
+    let place = Place::of_its_own("").await;
+    let file = Arc::new(place.fs.create("f", common::NEW).await.unwrap().0);
+    let fs = Arc::new(place.fs);
+    let numbers: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+    fs.write(&file, 0, numbers.into()).await.unwrap();
+    let mut readers = tokio::task::JoinSet::new();
+    for reader in 0..64u32 {
+        let (fs, file) = (Arc::clone(&fs), Arc::clone(&file));
+        readers.spawn(async move {
+            for round in 0..50u32 {
+                let number = (reader * 1009 + round * 7919) % 100_000;
+                let read = fs.read(&file, u64::from(number) * 4, 4).await.unwrap();
+                assert_eq!(read[..], number.to_le_bytes());
+            }
+        });
+    }
+    while let Some(reader) = readers.join_next().await {
+        reader.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_server_is_noticed_without_being_asked_and_every_request_is_bounded() {
+    let place = Place::with(
+        "",
+        mpr_smb::Settings { patience: std::time::Duration::from_secs(3), ..mpr_smb::Settings::default() },
+    )
+    .await;
+    let file = place.fs.create("f", common::NEW).await.unwrap().0;
+    place.samba.freeze();
+    assert_eq!(place.fs.read(&file, 0, 10).await.unwrap_err(), Errno::TIMED_OUT);
+    assert!(!place.fs.health().connected);
+    place.samba.thaw();
+    assert!(place.fs.read(&file, 0, 10).await.unwrap().is_empty());
+
+    // Nobody asks for anything now; still it is noticed.
+    place.samba.freeze();
+    eventually("the silence is noticed", async || !place.fs.health().connected).await;
+    place.samba.thaw();
+}
