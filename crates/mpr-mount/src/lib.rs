@@ -4,12 +4,14 @@
 //! unmounted. See `mpr_helper::protocol` for the conversation.
 //!
 //! * [`filesystem`] — any `RemoteFs` as a FUSE file system;
-//! * [`nodes`] — the kernel's inode numbers and the names they stand for;
+//! * [`nodes`] — the kernel's node numbers and the names they stand for;
+//! * [`locks`] — who has locked what in one file;
 //! * [`place`] — putting a file system in its place;
 //! * [`serve`] — from a request to its answer, and on to the end of a mount;
 //! * [`process`] — what this process does to itself before it touches a secret.
 
 pub mod filesystem;
+pub mod locks;
 pub mod nodes;
 pub mod place;
 pub mod process;

@@ -1,13 +1,19 @@
-//! The kernel's inode numbers and the names they stand for.
+//! The kernel's node numbers and the names they stand for.
 //!
 //! The kernel names files by numbers it was given and has not yet forgotten; a server names them by paths.
-//! This table is between them. A file's inode number is the server's own number for it wherever that is free,
-//! so that it is the same after a new mount; two names of one file, and files of servers without numbers, get
-//! numbers from a range of our own.
+//! This table is between them. A node's number is the server's own number for the file wherever that is free,
+//! so that it is the same after a new mount. Names that stand for one file by being links to it share a node.
+//! Two spellings of one name do not: to the kernel, giving one the other would be doing nothing. They, and files
+//! of servers without numbers, get numbers from a range of our own.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use mpr_remotefs::{Attributes, Kind};
+use smallvec::SmallVec;
 
 /// The root of every file system.
 pub const ROOT: u64 = 1;
@@ -16,25 +22,86 @@ const OWN: u64 = 1 << 63;
 
 #[derive(Debug)]
 struct Node {
+    /// The directory it is in, or was in last.
     parent: u64,
-    /// `None` once the name has gone to another file or to none.
-    name: Option<Box<str>>,
+    /// Its names, the one that was seen last at the end; none once they have gone to other files or to none.
+    names: SmallVec<[Name; 1]>,
     number: u64,
+    created: SystemTime,
     kind: Kind,
+    links: u32,
+    /// A spelling of a name that has a node already.
+    spelling: bool,
     lookups: u64,
+    /// Time of the last change and length, as the kernel was told last.
+    told: Option<(SystemTime, u64)>,
+}
+
+/// A name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Name(u64, Arc<str>);
+
+/// What [`Name`] is looked up by, so that nothing has to be allocated for that.
+trait Key {
+    fn key(&self) -> (u64, &str);
+}
+
+impl Key for Name {
+    fn key(&self) -> (u64, &str) {
+        (self.0, &self.1)
+    }
+}
+
+impl Key for (u64, &str) {
+    fn key(&self) -> (u64, &str) {
+        *self
+    }
+}
+
+impl Hash for dyn Key + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // As `Name` is hashed: field by field.
+        let (parent, name) = self.key();
+        parent.hash(state);
+        name.hash(state);
+    }
+}
+
+impl PartialEq for dyn Key + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for dyn Key + '_ {}
+
+impl<'a> Borrow<dyn Key + 'a> for Name {
+    fn borrow(&self) -> &(dyn Key + 'a) {
+        self
+    }
 }
 
 /// The table.
 #[derive(Debug)]
 pub struct Nodes {
     by_ino: HashMap<u64, Node>,
-    by_name: HashMap<(u64, Box<str>), u64>,
+    by_name: HashMap<Name, u64>,
     next_own: u64,
 }
 
 impl Default for Nodes {
     fn default() -> Self {
-        let root = Node { parent: ROOT, name: None, number: 0, kind: Kind::Directory, lookups: 1 };
+        let root = Node {
+            parent: ROOT,
+            names: SmallVec::new(),
+            number: 0,
+            created: SystemTime::UNIX_EPOCH,
+            kind: Kind::Directory,
+            links: 1,
+            spelling: false,
+            lookups: 1,
+            told: None,
+        };
         Nodes { by_ino: HashMap::from([(ROOT, root)]), by_name: HashMap::new(), next_own: OWN }
     }
 }
@@ -43,15 +110,21 @@ impl Nodes {
     /// The path of a node from the root; `None` when it has no name any more or is not known.
     #[must_use]
     pub fn path(&self, ino: u64) -> Option<String> {
-        let mut names = Vec::new();
+        let mut names: SmallVec<[&str; 16]> = SmallVec::new();
         let mut at = ino;
         while at != ROOT {
-            let node = self.by_ino.get(&at)?;
-            names.push(node.name.as_deref()?);
-            at = node.parent;
+            let Name(parent, name) = self.by_ino.get(&at)?.names.last()?;
+            names.push(name);
+            at = *parent;
         }
-        names.reverse();
-        Some(names.join("/"))
+        let mut path = String::with_capacity(names.iter().map(|name| name.len() + 1).sum());
+        for name in names.iter().rev() {
+            if !path.is_empty() {
+                path.push('/');
+            }
+            path.push_str(name);
+        }
+        Some(path)
     }
 
     /// The path of a name in a directory.
@@ -68,7 +141,32 @@ impl Nodes {
     /// The node known by this name.
     #[must_use]
     pub fn named(&self, parent: u64, name: &str) -> Option<u64> {
-        self.by_name.get(&(parent, name.into())).copied()
+        self.by_name.get(&(parent, name) as &dyn Key).copied()
+    }
+
+    /// The directory a path leads into and the name it ends in, as far as the directory is known.
+    #[must_use]
+    pub fn place<'a>(&self, path: &'a str) -> Option<(u64, &'a str)> {
+        let (directories, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let parts = directories.split('/').filter(|part| !part.is_empty());
+        let parent = parts.into_iter().try_fold(ROOT, |at, name| self.named(at, name))?;
+        Some((parent, name))
+    }
+
+    /// The nodes of the file with this number at the server.
+    pub fn numbered(&self, number: u64) -> impl Iterator<Item = u64> {
+        let spelled = self.by_ino.iter().filter(move |(_, node)| node.number == number && number != 0);
+        spelled.map(|(ino, _)| *ino)
+    }
+
+    /// Every node.
+    pub fn all(&self) -> impl Iterator<Item = u64> {
+        self.by_ino.keys().copied()
+    }
+
+    /// Every name, with the directory it is in.
+    pub fn names(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.by_name.keys().map(Key::key)
     }
 
     /// The directory a node is or was in.
@@ -80,7 +178,7 @@ impl Nodes {
     /// Whether a node has lost its name.
     #[must_use]
     pub fn is_nameless(&self, ino: u64) -> bool {
-        ino != ROOT && self.by_ino.get(&ino).is_none_or(|node| node.name.is_none())
+        ino != ROOT && self.by_ino.get(&ino).is_none_or(|node| node.names.is_empty())
     }
 
     /// Whether what the server has under a node's name is still what the kernel was told it is.
@@ -88,6 +186,23 @@ impl Nodes {
     pub fn is_same(&self, ino: u64, now: &Attributes) -> bool {
         ino == ROOT
             || self.by_ino.get(&ino).is_some_and(|node| node.kind == now.kind && same(node.number, now.id))
+    }
+
+    /// The kernel is about to be told this of a node. Answers the number that people and programs see.
+    pub fn tell(&mut self, ino: u64, now: &Attributes) -> u64 {
+        let Some(node) = self.by_ino.get_mut(&ino) else { return ino };
+        node.told = Some((now.modified, now.size));
+        node.links = node.links.max(now.links);
+        // A second link to a file of which nothing was known but its name has a node of its own; programs that
+        // look for links see the file's number all the same.
+        let shown = node.kind == Kind::File && !node.spelling && node.number > ROOT && node.number < OWN;
+        if shown { node.number } else { ino }
+    }
+
+    /// Whether this is, to all appearances, what the kernel was told of a node last.
+    #[must_use]
+    pub fn is_as_told(&self, ino: u64, now: &Attributes) -> bool {
+        self.by_ino.get(&ino).is_some_and(|node| node.told == Some((now.modified, now.size)))
     }
 
     /// A name was found to stand for this. Answers the node's number and counts that the kernel was told it.
@@ -98,23 +213,56 @@ impl Nodes {
                 && same(node.number, now.id)
             {
                 node.lookups += 1;
+                node.seen(parent, name);
                 return ino;
             }
             self.unname(parent, name);
         }
+        let known = self.by_ino.get(&now.id).filter(|node| now.id > ROOT && node.is(now));
+        let spelling = known.is_some_and(|node| node.is_spelled(parent, name, now));
+        if known.is_some_and(|node| !spelling && (node.names.is_empty() || node.is_linked(now))) {
+            self.name(now.id, parent, name);
+            return now.id;
+        }
         let ino = self.free_number(now.id);
-        let node = Node { parent, name: Some(name.into()), number: now.id, kind: now.kind, lookups: 1 };
+        let node = Node {
+            parent,
+            names: SmallVec::new(),
+            number: now.id,
+            created: now.created,
+            kind: now.kind,
+            links: now.links,
+            spelling,
+            lookups: 0,
+            told: None,
+        };
         self.by_ino.insert(ino, node);
-        self.by_name.insert((parent, name.into()), ino);
+        self.name(ino, parent, name);
         ino
+    }
+
+    /// A node was given another name beside those it has. Counts that the kernel was told it.
+    pub fn linked(&mut self, ino: u64, parent: u64, name: &str) {
+        self.unname(parent, name);
+        self.name(ino, parent, name);
+    }
+
+    fn name(&mut self, ino: u64, parent: u64, name: &str) {
+        if let Some(node) = self.by_ino.get_mut(&ino) {
+            let name = Name(parent, name.into());
+            node.parent = parent;
+            node.names.push(name.clone());
+            node.lookups += 1;
+            self.by_name.insert(name, ino);
+        }
     }
 
     /// A name stands for nothing any more.
     pub fn unname(&mut self, parent: u64, name: &str) {
-        if let Some(ino) = self.by_name.remove(&(parent, name.into()))
+        if let Some(ino) = self.by_name.remove(&(parent, name) as &dyn Key)
             && let Some(node) = self.by_ino.get_mut(&ino)
         {
-            node.name = None;
+            node.names.retain(|has| has.key() != (parent, name));
         }
     }
 
@@ -123,14 +271,14 @@ impl Nodes {
         if (parent, name) == (new_parent, new_name) {
             return;
         }
-        let moved = self.by_name.remove(&(parent, name.into()));
+        let moved = self.named(parent, name);
         self.unname(new_parent, new_name);
-        if let Some(ino) = moved
-            && let Some(node) = self.by_ino.get_mut(&ino)
-        {
-            node.parent = new_parent;
-            node.name = Some(new_name.into());
-            self.by_name.insert((new_parent, new_name.into()), ino);
+        if let Some(ino) = moved {
+            self.unname(parent, name);
+            self.name(ino, new_parent, new_name);
+            if let Some(node) = self.by_ino.get_mut(&ino) {
+                node.lookups -= 1;
+            }
         }
     }
 
@@ -141,10 +289,10 @@ impl Nodes {
         if node.lookups > 0 || ino == ROOT {
             return;
         }
-        if let Some(node) = self.by_ino.remove(&ino)
-            && let Some(name) = node.name
-        {
-            self.by_name.remove(&(node.parent, name));
+        if let Some(node) = self.by_ino.remove(&ino) {
+            for name in node.names {
+                self.by_name.remove(&name);
+            }
         }
     }
 
@@ -170,6 +318,39 @@ impl Nodes {
             if !self.by_ino.contains_key(&own) {
                 return own;
             }
+        }
+    }
+}
+
+impl Node {
+    /// Whether this is surely the same file. A number alone is not enough: a share may span disks that count each
+    /// for itself.
+    fn is(&self, now: &Attributes) -> bool {
+        self.kind == now.kind && self.number == now.id && self.created == now.created
+    }
+
+    /// Whether it has several names. A directory has one, though a server that follows links shows it twice.
+    fn is_linked(&self, now: &Attributes) -> bool {
+        self.kind == Kind::File && (now.links > 1 || self.links > 1)
+    }
+
+    /// Whether a name is one it has already, spelled otherwise.
+    fn is_spelled(&self, parent: u64, name: &str, now: &Attributes) -> bool {
+        !self.is_linked(now)
+            && self
+                .names
+                .iter()
+                .any(|Name(at, has)| *at == parent && has.to_lowercase() == name.to_lowercase())
+    }
+
+    /// A name of it was seen.
+    fn seen(&mut self, parent: u64, name: &str) {
+        let last = self.names.len().saturating_sub(1);
+        if let Some(at) = self.names.iter().position(|has| has.key() == (parent, name))
+            && at != last
+        {
+            self.names.swap(at, last);
+            self.parent = parent;
         }
     }
 }
@@ -215,12 +396,72 @@ mod tests {
     }
 
     #[test]
-    fn a_second_name_of_a_file_gets_a_number_of_its_own() {
+    fn a_second_spelling_of_a_name_gets_a_number_of_its_own() {
         let mut nodes = Nodes::default();
         let one = nodes.found(ROOT, "a", &file(77));
         let other = nodes.found(ROOT, "A", &file(77));
         assert_ne!(one, other);
         assert_eq!(nodes.path(other).unwrap(), "A");
+        assert_ne!(nodes.tell(one, &file(77)), nodes.tell(other, &file(77)));
+    }
+
+    #[test]
+    fn links_to_one_file_share_a_node_until_the_last_is_gone() {
+        let mut nodes = Nodes::default();
+        let dir = nodes.found(ROOT, "d", &thing(Kind::Directory, 10));
+        let two = Attributes { links: 2, ..file(77) };
+        assert_eq!(nodes.found(ROOT, "a", &two), 77);
+        assert_eq!(nodes.found(dir, "b", &two), 77);
+        assert_eq!(nodes.path(77).unwrap(), "d/b");
+        nodes.found(ROOT, "a", &two);
+        assert_eq!(nodes.path(77).unwrap(), "a");
+        nodes.unname(ROOT, "a");
+        assert_eq!(nodes.path(77).unwrap(), "d/b");
+        nodes.forget(77, 3);
+        assert_eq!((nodes.path(77), nodes.named(dir, "b")), (None, None));
+    }
+
+    #[test]
+    fn a_link_first_seen_in_a_listing_shows_the_number_of_the_file() {
+        let mut nodes = Nodes::default();
+        // Listings do not say how many names a file has.
+        let (one, other) = (nodes.found(ROOT, "a", &file(77)), nodes.found(ROOT, "b", &file(77)));
+        assert_ne!(one, other);
+        assert_eq!((nodes.tell(one, &file(77)), nodes.tell(other, &file(77))), (77, 77));
+    }
+
+    #[test]
+    fn files_of_two_disks_with_one_number_are_not_taken_for_links() {
+        let mut nodes = Nodes::default();
+        let two = Attributes { links: 2, ..file(77) };
+        let elsewhere = Attributes { created: UNIX_EPOCH + std::time::Duration::from_secs(1), ..two };
+        assert_ne!(nodes.found(ROOT, "a", &two), nodes.found(ROOT, "b", &elsewhere));
+    }
+
+    #[test]
+    fn a_file_that_others_renamed_keeps_its_node() {
+        let mut nodes = Nodes::default();
+        let ino = nodes.found(ROOT, "a", &file(5));
+        nodes.unname(ROOT, "a");
+        assert_eq!(nodes.found(ROOT, "b", &file(5)), ino);
+        assert_eq!(nodes.path(ino).unwrap(), "b");
+    }
+
+    #[test]
+    fn a_directory_never_has_two_names() {
+        let mut nodes = Nodes::default();
+        let one = nodes.found(ROOT, "d", &thing(Kind::Directory, 10));
+        let followed = Attributes { links: 3, ..thing(Kind::Directory, 10) };
+        assert_ne!(nodes.found(ROOT, "link", &followed), one);
+    }
+
+    #[test]
+    fn a_path_leads_to_what_is_known_of_it() {
+        let mut nodes = Nodes::default();
+        let dir = nodes.found(ROOT, "d", &thing(Kind::Directory, 10));
+        assert_eq!(nodes.place("d/f"), Some((dir, "f")));
+        assert_eq!(nodes.place("f"), Some((ROOT, "f")));
+        assert_eq!(nodes.place("x/f"), None);
     }
 
     #[test]
@@ -229,6 +470,16 @@ mod tests {
         for id in [0, ROOT, u64::MAX] {
             assert!(nodes.found(ROOT, &id.to_string(), &file(id)) >= OWN);
         }
+    }
+
+    #[test]
+    fn what_the_kernel_was_told_is_known_until_it_changes() {
+        let mut nodes = Nodes::default();
+        let ino = nodes.found(ROOT, "a", &file(5));
+        assert!(!nodes.is_as_told(ino, &file(5)));
+        nodes.tell(ino, &file(5));
+        assert!(nodes.is_as_told(ino, &file(5)));
+        assert!(!nodes.is_as_told(ino, &Attributes { size: 1, ..file(5) }));
     }
 
     #[test]

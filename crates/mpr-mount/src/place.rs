@@ -13,12 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use mpr_abi::Status;
+use mpr_fuse::DEVICE;
 use mpr_helper::connections;
 use mpr_helper::mounts::{FS_TYPE, Table};
 use mpr_helper::protocol::Failure;
 
-/// Where fuser and the kernel meet.
-const DEVICE: &str = "/dev/fuse";
 /// What `subtype` makes of the file system type `fuse`.
 const SUBTYPE: &str = "mpr";
 

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use fuser::{Config, Session, SessionACL};
 use mpr_abi::Status;
+use mpr_fuse::{Config, Session};
 use mpr_helper::connections::{Connections, Unmount, unmount};
 use mpr_helper::control::{Order, Reply};
 use mpr_helper::dirs;
@@ -33,7 +33,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
-use crate::filesystem::Mounted;
+use crate::filesystem::{Look, Mounted};
 use crate::place::{self, internal};
 
 /// How long a caller may take over its request, and over an order on the control socket.
@@ -44,8 +44,6 @@ const REACHING: Duration = Duration::from_secs(40);
 const DYING: Duration = Duration::from_secs(2);
 /// Shares in one event: well below the longest frame, whatever their names and comments.
 const SHARES_AT_ONCE: usize = 200;
-/// Threads that take requests from the kernel.
-const KERNEL_THREADS: usize = 2;
 
 /// The caller, at the other end of standard input and output.
 #[derive(Debug, Clone)]
@@ -277,7 +275,7 @@ async fn mount_and_announce(
     };
 
     caller.stage(Stage::Mounting);
-    let filesystem = Mounted::new(remote, Handle::current(), mount.uid, mount.gid);
+    let filesystem = Mounted::new(remote, Handle::current(), Look::of(mount.uid, mount.gid));
     let serving = Serving::begin(&mount, slot, connections, lock, filesystem).await?;
     // From here on a caller that has gone takes the connection with it: nobody would know of it.
     if let Err(error) = caller.tell(&Event::Done { kind: ShareKind::Disk }) {
@@ -560,18 +558,10 @@ async fn start_session(
     device: OwnedFd,
     unmounted: Arc<Notify>,
 ) -> io::Result<()> {
-    let mut config = Config::default();
-    config.n_threads = Some(KERNEL_THREADS);
-    config.clone_fd = true;
-    // The kernel lets nobody in but the user who mounted; a second check here would only refuse its own
-    // threads.
-    let session =
-        tokio::task::spawn_blocking(move || Session::from_fd(filesystem, device, SessionACL::All, config));
-    let session = session.await.map_err(io::Error::other)??;
-    thread::Builder::new().name("session".into()).spawn(move || {
-        let _ = session.run();
-        unmounted.notify_one();
-    })?;
+    let begun = tokio::task::spawn_blocking(move || Session::begin(device, Config::default()));
+    let session = begun.await.map_err(io::Error::other)??;
+    filesystem.tell_of_events(session.notifier()?);
+    session.serve(Arc::new(filesystem), &Handle::current(), move || unmounted.notify_one())?;
     Ok(())
 }
 

@@ -3,138 +3,21 @@
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use mpr_abi::Status;
-use mpr_helper::connections::{Connection, State};
-use mpr_helper::control::{self, Health, Order, Reply};
-use mpr_helper::protocol::{
-    Event, Failure, Login, Mount, Naming, Protocol, Request, Server, Share, ShareKind, Stage,
-};
-use mpr_helper::record::Slot;
+use mpr_helper::connections::State;
+use mpr_helper::control::{Order, Reply};
+use mpr_helper::protocol::{Event, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage};
 use mpr_helper::spawn::Helper;
 use mpr_testkit::{RuntimeDir, Samba};
 
-/// Longer than anything takes, and shorter than anybody waits.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn helper() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_mpr-mount"))
-}
-
-fn server(samba: &Samba) -> Server {
-    Server { protocol: Protocol::Smb, host: "127.0.0.1".into(), port: Some(samba.port()) }
-}
-
-fn known(samba: &Samba) -> Login {
-    Login::Account { user: samba.user().to_owned(), domain: String::new() }
-}
-
-fn ask(runtime: &RuntimeDir, request: &Request, password: Option<&str>) -> Result<ShareKind, Failure> {
-    Helper::start(helper(), &runtime.path()).unwrap().ask(
-        request,
-        password.map(str::as_bytes),
-        PATIENCE,
-        &mut |_| {},
-    )
-}
-
-fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !happened() {
-        assert!(Instant::now() < deadline, "never happened: {what}");
-        thread::yield_now();
-    }
-}
-
-/// A request to mount, as a provider would make it.
-fn request(samba: &Samba, share: &str, runtime: &RuntimeDir) -> Mount {
-    let own = fs::metadata(runtime.path()).unwrap();
-    Mount {
-        server: server(samba),
-        share: share.to_owned(),
-        path: String::new(),
-        login: known(samba),
-        has_password: true,
-        naming: Naming {
-            slot: "drive-z".into(),
-            local: Some("Z:".into()),
-            remote: samba.unc(share),
-            provider: "test".into(),
-            user: Some(samba.user().to_owned()),
-        },
-        mount_point: runtime.path().join("drives/z").to_str().unwrap().to_owned(),
-        own_mount_point: true,
-        read_only: false,
-        require_encryption: false,
-        uid: own.uid(),
-        gid: own.gid(),
-    }
-}
-
-/// A mounted share.
-struct Mounted {
-    samba: Arc<Samba>,
-    share: String,
-    runtime: RuntimeDir,
-    root: PathBuf,
-}
-
-impl Mounted {
-    fn share(share: &str) -> Mounted {
-        Mounted::of(Samba::shared(), share)
-    }
-
-    fn of(samba: Arc<Samba>, share: &str) -> Mounted {
-        let runtime = RuntimeDir::new();
-        let mount = Request::Mount(Box::new(request(&samba, share, &runtime)));
-        ask(&runtime, &mount, Some(Samba::PASSWORD)).unwrap();
-        let root = runtime.path().join("drives/z");
-        Mounted { samba, share: share.to_owned(), runtime, root }
-    }
-
-    /// A directory of the test's own, since the server is shared: here, and as the server sees it.
-    fn place(&self, name: &str) -> (PathBuf, PathBuf) {
-        let here = self.root.join(name);
-        fs::create_dir(&here).unwrap();
-        (here, self.samba.data(&self.share).join(name))
-    }
-
-    fn connection(&self) -> Option<Connection> {
-        self.runtime.connections().at(&Slot::of_local("Z:").unwrap()).unwrap()
-    }
-
-    fn order(&self, order: Order) -> Reply {
-        let connections = self.runtime.connections();
-        let connection = self.connection().expect("it is connected");
-        control::order(&connections.socket(&connection), order, PATIENCE).unwrap()
-    }
-
-    fn health(&self) -> Health {
-        match self.order(Order::Status) {
-            Reply::Status(health) => health,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn unmount(&self) {
-        assert_eq!(self.order(Order::Unmount { force: false }), Reply::Unmounted);
-    }
-
-    /// Nothing is left: no mount, no mount point, no record, no socket, no lock.
-    fn is_gone(&self) -> bool {
-        let left = fs::read_dir(self.runtime.path().join("connections")).unwrap().count();
-        self.connection().is_none() && !self.root.exists() && left == 0
-    }
-}
-
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 + at / 251) as u8).collect()
-}
+mod common;
+use common::{Mounted, PATIENCE, ask, eventually, helper, known, names, pattern, request, server};
 
 #[test]
 fn what_is_written_here_is_on_the_server_when_write_returns() {
@@ -855,13 +738,4 @@ fn a_helper_started_by_hand_says_who_starts_it() {
     let output = Command::new(helper()).arg("--help").stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("mpr connect"));
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }

@@ -1,0 +1,6 @@
+//! What programs may expect of a file system, on shares of a real server.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod interrupts;
