@@ -70,6 +70,9 @@ struct Add {
     /// How long a call may take outside the caller's process, in milliseconds
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
     timeout_ms: Option<u32>,
+    /// What it may do there, of what its user may
+    #[arg(long)]
+    sandbox: Option<SandboxName>,
     /// What becomes of an operation when the library cannot answer
     #[arg(long)]
     on_failure: Option<FailureName>,
@@ -91,6 +94,17 @@ enum EventName {
 pub(crate) enum IsolationName {
     InProcess,
     Process,
+}
+
+/// What a plug-in may do in a process of its own.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SandboxName {
+    /// Everything
+    None,
+    /// Neither change the system nor reach into other processes or the kernel
+    Default,
+    /// Nor write, start programs, or leave the machine
+    Strict,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -152,6 +166,9 @@ impl Add {
             }
             if let Some(timeout) = self.timeout_ms {
                 document.set("timeout-ms", value(i64::from(timeout)));
+            }
+            if let Some(sandbox) = self.sandbox {
+                document.set("sandbox", value(word(sandbox)));
             }
             if let Some(answer) = self.on_failure {
                 document.set("on-failure", value(word(answer)));
@@ -260,17 +277,18 @@ fn called(entry: &NotifyeeEntry) -> Standing {
         (Source::Library(_), Isolation::Process) => Standing::Isolated,
         (Source::Command(_), _) => Standing::Command,
     };
-    let Some((failing, left)) = isolated::failing(entry).and_then(|failing| {
-        let left = failing.suspended()?;
-        Some((failing, left))
-    }) else {
-        return standing;
-    };
+    suspension(entry).map_or(standing, Standing::Suspended)
+}
+
+/// Why nobody asks an isolated library for now, and what becomes of operations meanwhile.
+pub(crate) fn suspension(entry: &NotifyeeEntry) -> Option<String> {
+    let failing = isolated::failing(entry)?;
+    let left = failing.suspended()?;
     let becomes = match entry.on_failure {
         OnFailure::Allow => "operations go on without it",
         OnFailure::Deny => "what it would be asked about is refused",
     };
-    Standing::Suspended(format!(
+    Some(format!(
         "for another {} s {becomes}: it failed {} times in a row; the last time, {}",
         left.as_millis().div_ceil(1000),
         failing.failures,
@@ -298,7 +316,17 @@ fn fact(name: &str, state: &str, why: &str, entry: Option<&NotifyeeEntry>, file:
         "command": command,
         "priority": entry.map(|entry| entry.priority),
         "events": entry.map(|entry| events_names(entry.events)),
+        "isolation": entry.map(|entry| isolation(entry.isolation)),
+        "sandbox": entry.filter(|entry| entry.isolation == Isolation::Process).map(|entry| entry.sandbox),
     })
+}
+
+/// As it stands in the file.
+pub(crate) fn isolation(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::InProcess => "in-process",
+        Isolation::Process => "process",
+    }
 }
 
 fn events_names(events: Events) -> Vec<&'static str> {

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::library_file::LibraryFile;
-use crate::notifyee::{IsolationName, word};
+use crate::notifyee::{self, IsolationName, SandboxName, word};
 use crate::output::{Output, Table, clean};
 use crate::registration::{self, Document, Family, Level, is_new};
 use clap::Subcommand;
@@ -84,6 +84,9 @@ struct Add {
     /// How long a call may take outside the caller's process, in milliseconds
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
     timeout_ms: Option<u32>,
+    /// What it may do there, of what its user may
+    #[arg(long)]
+    sandbox: Option<SandboxName>,
     /// Change a registration that exists
     #[arg(long)]
     replace: bool,
@@ -133,6 +136,9 @@ impl Add {
             }
             if let Some(timeout) = self.timeout_ms {
                 document.set("timeout-ms", value(i64::from(timeout)));
+            }
+            if let Some(sandbox) = self.sandbox {
+                document.set("sandbox", value(word(sandbox)));
             }
         })
     }
@@ -187,6 +193,7 @@ fn list(output: &Output) -> Result<(), Failure> {
             },
             stem: entry.map(|entry| &*entry.stem),
             provider: Some(provider),
+            entry,
             path: entry.map(|entry| &*entry.path),
             file: entry.map(|entry| &*entry.file),
             why: suspended.unwrap_or_default(),
@@ -208,6 +215,7 @@ fn list(output: &Output) -> Result<(), Failure> {
             state: if one.masked { "masked" } else { "skipped" },
             stem: Some(&one.stem),
             provider: None,
+            entry: None,
             path: None,
             file: Some(one.file()),
             why: if one.masked { String::new() } else { why(one.file()) },
@@ -240,6 +248,7 @@ struct Line<'a> {
     state: &'a str,
     stem: Option<&'a str>,
     provider: Option<&'a Provider>,
+    entry: Option<&'a ProviderEntry>,
     path: Option<&'a Path>,
     file: Option<&'a Path>,
     why: String,
@@ -252,6 +261,7 @@ impl<'a> Line<'a> {
             state: "skipped",
             stem: Some(&entry.stem),
             provider: None,
+            entry: Some(entry),
             path: Some(&entry.path),
             file: Some(&entry.file),
             why: why.to_owned(),
@@ -269,6 +279,8 @@ impl<'a> Line<'a> {
             "version": self.provider.map(|provider| provider.capabilities.version),
             "path": self.path,
             "file": self.file,
+            "isolation": self.entry.map(|entry| notifyee::isolation(entry.isolation)),
+            "sandbox": self.entry.filter(|entry| entry.isolation == Isolation::Process).map(|entry| entry.sandbox),
             "why": (!self.why.is_empty()).then_some(&self.why),
         })
     }

@@ -13,7 +13,8 @@
 //! * [`record`] — one small file per connection;
 //! * [`mounts`] — the kernel's mount table;
 //! * [`connections`] — the two joined: what is connected, and what has been lost;
-//! * [`control`] — asking the helper of one connection to report or to end.
+//! * [`control`] — asking the helper of one connection to report or to end;
+//! * [`sandbox`] — what the kernel offers for shutting a plug-in in.
 
 pub mod accounts;
 pub mod connections;
@@ -25,4 +26,5 @@ pub mod host;
 pub mod mounts;
 pub mod protocol;
 pub mod record;
+pub mod sandbox;
 pub mod spawn;

@@ -2,9 +2,10 @@
 
 use crate::answer::{self, CommandAnswer, MAX_OUTPUT};
 use crate::keeper::{self, end_descendants};
+use crate::sandbox;
 use crate::serve::Listening;
 use mpr_core::device::LocalDevice;
-use mpr_helper::host::{Answer, Call, Event, Said};
+use mpr_helper::host::{Answer, Call, Event, Said, Sandbox};
 use mpr_plugin::Status;
 use mpr_plugin::abi::{NOTIFY_PRE, RESOURCETYPE_DISK, RESOURCETYPE_PRINT};
 use serde::Serialize;
@@ -49,12 +50,13 @@ struct Told {
 }
 
 impl Command {
-    pub(crate) fn new(command: Vec<String>) -> Result<Self, String> {
+    pub(crate) fn new(command: Vec<String>, sandbox: Sandbox) -> Result<Self, String> {
         // What a command leaves behind, in whichever group or session, becomes a child of this process.
         // SAFETY: takes integers.
         if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } != 0 {
             return Err(io::Error::last_os_error().to_string());
         }
+        sandbox::enter(sandbox, true)?;
         let mut words = command.into_iter();
         let program = words.next().ok_or("it names no program")?;
         Ok(Command { program, arguments: words.collect(), contexts: HashMap::new(), last: 0 })

@@ -1,11 +1,12 @@
 //! A notification library, called in this process.
 
+use crate::sandbox;
 use crate::serve::Listening;
 use mpr::config::Events;
 use mpr::library::LoadedNotifyee;
 use mpr::{extended_error, isolated};
 use mpr_helper::dirs;
-use mpr_helper::host::{Answer, Call, Event, Said};
+use mpr_helper::host::{Answer, Call, Event, Said, Sandbox};
 use mpr_plugin::abi::{NOTIFY_PRE, NOTIFYINFO};
 use mpr_plugin::{AddNotice, CancelNotice, Notifyee, Status, WideString};
 use std::collections::HashMap;
@@ -28,8 +29,9 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    pub(crate) fn load(path: &Path, add: bool, cancel: bool) -> Result<Self, String> {
+    pub(crate) fn load(path: &Path, add: bool, cancel: bool, sandbox: Sandbox) -> Result<Self, String> {
         confine(true).map_err(|error| format!("its process cannot be confined: {error}"))?;
+        sandbox::enter(sandbox, false)?;
         isolated::refuse_operations();
         let library = LoadedNotifyee::load(path, Events { add, cancel }, dirs::is_elevated())
             .map_err(|error| format!("{}; {}", error.what, error.remedy))?;

@@ -13,6 +13,7 @@ mod inbox;
 mod keeper;
 mod library;
 mod provider;
+mod sandbox;
 mod serve;
 
 use std::process::ExitCode;

@@ -1,10 +1,12 @@
 //! A network provider, called in this process.
 
 use crate::library::{confine, said};
+use crate::sandbox;
 use crate::serve::{Hosted, malformed};
 use mpr::library::LoadedProvider;
 use mpr::{extended_error, isolated};
 use mpr_helper::dirs;
+use mpr_helper::host::Sandbox;
 use mpr_helper::host::provider::{Ask, Function, Resource, Told};
 use mpr_plugin::{
     AddConnection, AuthBuffer, CancelConnection, Capabilities, Entries, EnumQuery, NetResource,
@@ -41,8 +43,9 @@ struct Open {
 type Asked = Ask<Vec<u16>, Zeroizing<Vec<u8>>>;
 
 impl Provider {
-    pub(crate) fn load(path: &Path) -> Result<Self, String> {
+    pub(crate) fn load(path: &Path, sandbox: Sandbox) -> Result<Self, String> {
         confine(false).map_err(|error| format!("its process cannot be confined: {error}"))?;
+        sandbox::enter(sandbox, false)?;
         isolated::refuse_operations();
         isolated::refuse_isolated_providers();
         let provider = LoadedProvider::load(path, dirs::is_elevated())

@@ -43,11 +43,15 @@ pub(crate) fn converse(stream: UnixStream) -> io::Result<()> {
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
     let loaded: Result<Box<dyn Hosted>, String> = match load {
-        Load::Library { path, add, cancel } => {
-            Library::load(&path, add, cancel).map(|library| Box::new(library) as _)
+        Load::Library { path, add, cancel, sandbox } => {
+            Library::load(&path, add, cancel, sandbox).map(|library| Box::new(library) as _)
         }
-        Load::Provider { path } => Provider::load(&path).map(|provider| Box::new(provider) as _),
-        Load::Command { command } => Command::new(command).map(|command| Box::new(command) as _),
+        Load::Provider { path, sandbox } => {
+            Provider::load(&path, sandbox).map(|provider| Box::new(provider) as _)
+        }
+        Load::Command { command, sandbox } => {
+            Command::new(command, sandbox).map(|command| Box::new(command) as _)
+        }
     };
     let mut hosted = match loaded {
         Ok(hosted) => {

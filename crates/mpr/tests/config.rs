@@ -1,6 +1,6 @@
 //! The configuration directories: what counts, in which order, and what is said about mistakes.
 
-use mpr::config::{Config, Events, Isolation, NotifyeeEntry, OnFailure, Source, Variables, parse};
+use mpr::config::{Config, Events, Isolation, NotifyeeEntry, OnFailure, Sandbox, Source, Variables, parse};
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::fs;
@@ -76,6 +76,7 @@ fn an_entry_says_what_it_says_and_has_defaults_for_the_rest() {
             source: Source::Library("/lib/audit.so".into()),
             isolation: Isolation::InProcess,
             timeout_ms: 5000,
+            sandbox: Sandbox::Default,
             on_failure: OnFailure::Allow,
             events: Events::ALL,
             priority: 0,
@@ -90,6 +91,24 @@ fn an_entry_says_what_it_says_and_has_defaults_for_the_rest() {
     assert_eq!((entry.isolation, entry.timeout_ms), (Isolation::Process, 70));
     assert_eq!((entry.on_failure, entry.priority), (OnFailure::Deny, -3));
     assert_eq!(entry.events, Events { add: false, cancel: true });
+}
+
+#[test]
+fn the_usual_sandbox_is_that_of_the_kind_of_plug_in() {
+    let of = |text| notifyee(text).0.unwrap().sandbox;
+    assert_eq!(of("path = '/x.so'\nisolation = 'process'"), Sandbox::Default);
+    assert_eq!(of("path = '/x.so'\nisolation = 'process'\nsandbox = 'strict'"), Sandbox::Strict);
+    assert_eq!(of("command = ['/bin/hook']"), Sandbox::None);
+    assert_eq!(of("command = ['/bin/hook']\nsandbox = 'default'"), Sandbox::Default);
+    let dirs = Dirs::new()
+        .with("etc/providers.d/a.toml", "path = '/a.so'\nname = 'A'\nisolation = 'process'\ntimeout-ms = 9")
+        .with("etc/providers.d/b.toml", "path = '/b.so'\nname = 'B'\nsandbox = 'strict'");
+    let config = dirs.read();
+    let [a, b] = &config.providers[..] else { panic!("{:?}", config.problems) };
+    assert_eq!((a.isolation, a.timeout_ms, a.sandbox), (Isolation::Process, 9, Sandbox::None));
+    assert_eq!((b.isolation, b.timeout_ms), (Isolation::InProcess, 30_000));
+    let [problem] = &config.problems[..] else { panic!("{:?}", config.problems) };
+    assert!(problem.to_string().contains("b.toml:3: sandbox has no effect in the process"), "{problem}");
 }
 
 #[test]
@@ -242,7 +261,8 @@ fn an_unknown_key_is_pointed_out_and_costs_nothing() {
         ("Events", "did you mean events?"),
         (
             "colour",
-            "remove it, or choose one of enabled, path, command, isolation, timeout-ms, on-failure, events, priority",
+            "remove it, or choose one of enabled, path, command, isolation, sandbox, \
+             timeout-ms, on-failure, events, priority",
         ),
     ] {
         let (entry, problems) = notifyee(&format!("path = '/x.so'\n{key} = 1"));

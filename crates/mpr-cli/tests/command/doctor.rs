@@ -118,3 +118,56 @@ fn what_is_masked_is_noted() {
     assert!(text.contains("note   test: is masked by "), "{text}");
     assert!(!text.contains("Test Network"), "{text}");
 }
+
+#[test]
+fn an_unknown_built_in_provider_is_found_among_the_providers() {
+    let it = Environment::new();
+    it.write("user/mpr.toml", "builtin-providers = [\"local\", \"smbb\"]\n");
+    let findings = parse_lines(&it.mpr(&["doctor", "--json"]).code(1).out);
+    let found = findings.iter().find(|one| one["what"].as_str().unwrap().contains("\"smbb\"")).unwrap();
+    assert_eq!((&found["section"], &found["verdict"]), (&"providers".into(), &"wrong".into()), "{found}");
+}
+
+#[test]
+fn who_is_suspended_is_found_with_the_reason_and_what_to_do() {
+    let it = Environment::with_test_network();
+    let listener =
+        it.compile("listener", "DWORD AddConnectNotify(NOTIFYINFO *i, NOTIFYADD *a) { return 0; }", &[]);
+    let isolated = format!("path = {listener:?}\nisolation = \"process\"\n");
+    it.write("user/notifyees.d/watch.toml", &isolated);
+    let network = it.path("test-network.so");
+    let isolated = format!("path = {network:?}\nname = \"Test Network\"\nisolation = \"process\"\n");
+    it.write("system/providers.d/test.toml", &isolated);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let until = u64::try_from(now.as_millis()).unwrap() + 50_000;
+    for (kind, name, file) in [
+        ("notifyees", "watch", "user/notifyees.d/watch.toml"),
+        ("providers", "test", "system/providers.d/test.toml"),
+    ] {
+        let failing = serde_json::json!({
+            "schema": 1, "registration": it.path(file), "failures": 3, "last": "it fell over", "until": until,
+        });
+        it.write(&format!("run/{kind}/{name}.json"), &failing.to_string());
+        set_mode(&it.path(&format!("run/{kind}")), 0o700);
+        set_mode(&it.path(&format!("run/{kind}/{name}.json")), 0o600);
+    }
+    assert_found(
+        &it,
+        &["1. watch: is suspended for another", "it fell over", "rm '", "notifyees/watch.json"],
+    );
+    assert_found(&it, &["2. Test Network: is suspended for another", "it fell over", "providers/test.json"]);
+    let listed = it.json(&["provider", "list", "--json"]);
+    let test = listed.iter().find(|one| one["name"] == "Test Network").unwrap();
+    assert_eq!((&test["state"], &test["isolation"]), (&"suspended".into(), &"process".into()), "{test}");
+}
+
+#[test]
+fn what_a_sandbox_needs_of_the_kernel_is_looked_at_where_one_is_registered() {
+    let it = Environment::new();
+    assert!(!it.out(&["doctor"]).contains("Landlock"));
+    let listener =
+        it.compile("listener", "DWORD AddConnectNotify(NOTIFYINFO *i, NOTIFYADD *a) { return 0; }", &[]);
+    it.write("user/notifyees.d/watch.toml", &format!("path = {listener:?}\nisolation = \"process\"\n"));
+    let text = it.mpr(&["doctor"]).out;
+    assert!(text.contains("Landlock: version ") || text.contains("Landlock: this kernel has none"), "{text}");
+}

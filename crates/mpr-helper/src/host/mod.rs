@@ -33,17 +33,35 @@ pub enum Load {
         add: bool,
         /// Whether it is told of disconnects.
         cancel: bool,
+        /// What it may do.
+        sandbox: Sandbox,
     },
     /// A shared object with the functions of a network provider.
     Provider {
         /// Where it is.
         path: PathBuf,
+        /// What it may do.
+        sandbox: Sandbox,
     },
     /// A program, run for each notification.
     Command {
         /// Program and arguments.
         command: Vec<String>,
+        /// What it may do.
+        sandbox: Sandbox,
     },
+}
+
+/// What a plug-in may do in its process, of what its user may (`docs/isolation.md`, Sandbox).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// All of it.
+    None,
+    /// Not write to the system's programs and configuration, nor reach into other processes or the kernel.
+    Default,
+    /// Not write, start programs, or leave the machine.
+    Strict,
 }
 
 /// Whether it can be called.

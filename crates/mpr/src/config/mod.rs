@@ -26,6 +26,7 @@ use crate::trust::Judge;
 use files::Reader;
 use mpr_core::claims::Claims;
 use mpr_core::notify::DEFAULT_RETRY_LIMIT;
+pub use mpr_helper::host::Sandbox;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -87,6 +88,8 @@ pub struct ProviderEntry {
     pub isolation: Isolation,
     /// `timeout-ms`: how long a call may take outside the caller's process.
     pub timeout_ms: u32,
+    /// `sandbox`: what it may do there.
+    pub sandbox: Sandbox,
     /// `priority`: lower comes first.
     pub priority: i64,
 }
@@ -112,6 +115,8 @@ pub struct NotifyeeEntry {
     pub isolation: Isolation,
     /// `timeout-ms`: how long a call may take outside the caller's process.
     pub timeout_ms: u32,
+    /// `sandbox`: what it may do there.
+    pub sandbox: Sandbox,
     /// `on-failure`: what becomes of an operation when an isolated library crashes or misses its deadline.
     pub on_failure: OnFailure,
     /// `events`: what it is told of.

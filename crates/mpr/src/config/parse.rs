@@ -3,7 +3,7 @@
 use super::expand::{Expansion, Variables};
 use super::{
     DEFAULT_PROVIDER_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, Events, Isolation, NotifyeeEntry, OnFailure, Problem,
-    ProviderEntry, Source,
+    ProviderEntry, Sandbox, Source,
 };
 use mpr_abi::{WN_CREDENTIAL_CLASS, WN_NETWORK_CLASS, WN_PRIMARY_AUTHENT_CLASS, WN_SERVICE_CLASS};
 use mpr_core::claims::Claims;
@@ -92,6 +92,8 @@ pub fn notifyee(
         let path = table.path("path", PATH);
         let command = table.command("command", COMMAND);
         let isolation = table.isolation();
+        let sandbox_line = table.line_of("sandbox");
+        let sandbox = table.sandbox();
         let timeout_ms = table.number("timeout-ms", 1..=LONGEST_MS, "timeout-ms = 5000");
         let on_failure = table.choice(
             "on-failure",
@@ -130,12 +132,17 @@ pub fn notifyee(
                 ));
             }
         };
+        let sandbox = sandbox?;
+        table.needs_process(sandbox, isolation, sandbox_line);
+        // Scripts are there to change something.
+        let usual = if matches!(source, Source::Command(_)) { Sandbox::None } else { Sandbox::Default };
         Ok(NotifyeeEntry {
             stem: stem.to_owned(),
             file: file.to_owned(),
             source,
             isolation: isolation.unwrap_or_default(),
             timeout_ms: timeout_ms?.unwrap_or(DEFAULT_TIMEOUT_MS),
+            sandbox: sandbox.unwrap_or(usual),
             on_failure: on_failure?.unwrap_or_default(),
             events: events?.unwrap_or_default(),
             priority: priority?.unwrap_or(0),
@@ -166,6 +173,8 @@ pub fn provider(
         let schemes = table.names("schemes", "schemes = [\"https\"]");
         let hosts = table.names("hosts", "hosts = [\"*.example\"]");
         let prefixes = table.names("prefixes", "prefixes = ['\\\\example\\']");
+        let sandbox_line = table.line_of("sandbox");
+        let sandbox = table.sandbox();
         let priority = table.number("priority", i64::MIN..=i64::MAX, "priority = 10");
         let (path, name, auth_path) = (path?, name?, auth_path?);
         let class = class?.unwrap_or(WN_NETWORK_CLASS);
@@ -177,6 +186,8 @@ pub fn provider(
         let Some(name) = name else {
             return Err(table.reject(None, "it has no name", format!("write for example {NAME}")));
         };
+        let (isolation, sandbox) = (isolation?, sandbox?);
+        table.needs_process(sandbox, isolation, sandbox_line);
         Ok(ProviderEntry {
             stem: stem.to_owned(),
             file: file.to_owned(),
@@ -186,8 +197,10 @@ pub fn provider(
             auth_path,
             requires_device: requires_device?.unwrap_or(false),
             claims: claims(table, schemes?, hosts?, prefixes?)?,
-            isolation: isolation?.unwrap_or_default(),
+            isolation: isolation.unwrap_or_default(),
             timeout_ms: timeout_ms?.unwrap_or(DEFAULT_PROVIDER_TIMEOUT_MS),
+            // It mounts, and may need to raise its privileges for it.
+            sandbox: sandbox.unwrap_or(Sandbox::None),
             priority: priority?.unwrap_or(0),
         })
     })
@@ -386,6 +399,19 @@ impl<'a> Table<'a> {
     fn isolation(&mut self) -> Result<Option<Isolation>, Wrong> {
         let choices = [("in-process", Isolation::InProcess), ("process", Isolation::Process)];
         self.choice("isolation", &choices, "isolation = \"process\"")
+    }
+
+    fn sandbox(&mut self) -> Result<Option<Sandbox>, Wrong> {
+        let choices = [("none", Sandbox::None), ("default", Sandbox::Default), ("strict", Sandbox::Strict)];
+        self.choice("sandbox", &choices, "sandbox = \"default\"")
+    }
+
+    /// Notes a sandbox that has no process to be around.
+    fn needs_process(&mut self, sandbox: Option<Sandbox>, isolation: Option<Isolation>, line: Option<usize>) {
+        if sandbox.is_some() && isolation != Some(Isolation::Process) {
+            let what = "sandbox has no effect in the process that connects";
+            self.note(line, what.into(), "write isolation = \"process\", or remove sandbox".into());
+        }
     }
 
     fn events(&mut self, key: &'static str, example: &str) -> Result<Option<Events>, Wrong> {

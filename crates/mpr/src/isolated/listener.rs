@@ -35,11 +35,11 @@ impl Isolated {
         let load = match &entry.source {
             Source::Library(path) => {
                 examine(path, elevated)?;
-                Load::Library { path: path.clone(), add, cancel }
+                Load::Library { path: path.clone(), add, cancel, sandbox: entry.sandbox }
             }
             Source::Command(command) => {
                 examine_program(command.first().map(String::as_ref).unwrap_or("".as_ref()), elevated)?;
-                Load::Command { command: command.clone() }
+                Load::Command { command: command.clone(), sandbox: entry.sandbox }
             }
         };
         let kind = match load {

@@ -83,7 +83,7 @@ impl IsolatedProvider {
             timeout_ms: entry.timeout_ms,
             hosted: Hosted::new(
                 format!("the provider \"{}\"", entry.name),
-                Load::Provider { path: entry.path.clone() },
+                Load::Provider { path: entry.path.clone(), sandbox: entry.sandbox },
                 failures(Kind::Provider, &entry.stem, &entry.file),
             ),
         };

@@ -7,5 +7,6 @@
 mod application;
 mod listeners;
 mod providers;
+mod sandbox;
 mod scripts;
 mod zoo;

@@ -1,22 +1,23 @@
 //! `mpr doctor`: everything that was considered, taken and left out, why, and what to do about it.
 
+mod connections;
+mod helpers;
+
 use crate::failure::Failure;
+use crate::notifyee;
 use crate::output::{Output, clean};
-use crate::provider::BUILT_IN;
+use crate::place::Places;
+use crate::provider::{self, BUILT_IN};
 use crate::registration::{self, Family};
-use mpr::config::{Config, NotifyeeEntry, ProviderEntry, Source};
+use mpr::config::{Config, Isolation, NotifyeeEntry, ProviderEntry, Source};
 use mpr::{Problem, Router};
-use mpr_helper::connections::{Connections, State};
-use mpr_helper::mounts::Table;
-use mpr_helper::record::{Records, Slot};
-use mpr_helper::{dirs, spawn};
+use mpr_helper::dirs;
 use mpr_plugin::Start;
 use mpr_plugin::abi::WN_NETWORK_CLASS;
 use serde::Serialize;
-use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Examines the configuration, the plug-ins and the connections, and says what is wrong
 #[derive(clap::Args, Debug)]
@@ -126,8 +127,8 @@ pub(crate) fn run(_: &Doctor, output: &Output) -> Result<(), Failure> {
     examine_providers(&mut examination, router, config, &problems);
     examine_notifyees(&mut examination, router, config, &problems);
     examine_store(&mut examination, router, &problems);
-    examine_helpers(&mut examination, needs_mounts(router, config));
-    examine_connections(&mut examination);
+    helpers::examine(&mut examination, router, config);
+    connections::examine(&mut examination, &Places::asked(router), &problems);
     tell(&examination.findings, output)
 }
 
@@ -162,6 +163,11 @@ fn tell(findings: &[Finding], output: &Output) -> Result<(), Failure> {
     if wrong > 0 { Err(Failure::Told) } else { Ok(()) }
 }
 
+/// What the router calls the settings of all directories taken together.
+const SETTINGS: &str = "mpr.toml";
+/// What it calls the run-time directory where there is none.
+const RUNTIME: &str = "the run-time directory";
+
 /// The part of the configuration a problem is in.
 fn section(problem: &Problem) -> Section {
     let family = |family: Family| {
@@ -171,6 +177,9 @@ fn section(problem: &Problem) -> Section {
     match () {
         () if family(Family::Providers) => Section::Providers,
         () if family(Family::Notifyees) => Section::Notifyees,
+        // What the router says of its built-in providers: found beyond any one file.
+        () if problem.file == Path::new(SETTINGS) => Section::Providers,
+        () if problem.file == Path::new(RUNTIME) => Section::Connections,
         () => Section::Configuration,
     }
 }
@@ -207,7 +216,17 @@ fn examine_providers(examination: &mut Examination, router: &Router, config: &Co
     let here = Section::Providers;
     for (place, provider) in router.network_providers().enumerate() {
         let name = provider.name.to_string_lossy();
-        let from = match config.providers.iter().find(|entry| entry.name.eq_ignore_ascii_case(&name)) {
+        let entry = config.providers.iter().find(|entry| entry.name.eq_ignore_ascii_case(&name));
+        if let Some(why) = entry.and_then(provider::suspension) {
+            let subject = format!("{}. {name}", place + 1);
+            let file = failures(Family::Providers, entry.map_or("", |entry| &entry.stem));
+            examination.wrong(here, subject, format!("is suspended {why}"), file);
+            continue;
+        }
+        let from = match entry {
+            Some(entry) if entry.isolation == Isolation::Process => {
+                format!("{} ({}), in a process of its own", entry.path.display(), entry.file.display())
+            }
             Some(entry) => format!("{} ({})", entry.path.display(), entry.file.display()),
             None => "built in".to_owned(),
         };
@@ -256,6 +275,11 @@ fn examine_notifyees(examination: &mut Examination, router: &Router, config: &Co
             problems.iter().any(|problem| problem.file == entry.file && !config.problems.contains(problem));
         let subject = format!("{}. {}", place + 1, entry.stem);
         let from = format!("{} ({})", source(entry), entry.file.display());
+        if let Some(why) = notifyee::suspension(entry) {
+            let remedy = failures(Family::Notifyees, &entry.stem);
+            examination.wrong(here, subject, format!("is suspended {why}"), remedy);
+            continue;
+        }
         match (loaded.contains(&&*entry.stem), failed) {
             (true, false) => examination.ok(here, subject, from),
             (true, true) => examination.note(
@@ -275,6 +299,22 @@ fn examine_notifyees(examination: &mut Examination, router: &Router, config: &Co
     }
     masked(examination, here, Family::Notifyees);
     of_section(examination, here, problems);
+}
+
+/// What to do about a plug-in that is suspended.
+fn failures(family: Family, stem: &str) -> String {
+    let directory = match family {
+        Family::Providers => "providers",
+        Family::Notifyees => "notifyees",
+    };
+    let mended = "mend it, and it is asked again after that time";
+    match dirs::runtime_path() {
+        Ok(runtime) => {
+            let file = runtime.join(directory).join(format!("{stem}.json"));
+            format!("{mended}; or at once: rm '{}'", file.display())
+        }
+        Err(_) => mended.to_owned(),
+    }
 }
 
 fn source(entry: &NotifyeeEntry) -> String {
@@ -325,189 +365,4 @@ fn examine_store(examination: &mut Examination, router: &Router, problems: &[Pro
             || router.config().is_some_and(|config| config.problems.contains(problem))
     };
     problems.iter().filter(|problem| !told(problem)).for_each(|problem| examination.problem(here, problem));
-}
-
-/// Whether any loaded provider mounts what it connects: the built-in ones do, but for the local one.
-fn needs_mounts(router: &Router, config: &Config) -> bool {
-    router.network_providers().any(|provider| {
-        let name = provider.name.to_string_lossy();
-        let registered = config.providers.iter().any(|entry| entry.name.eq_ignore_ascii_case(&name));
-        !registered && name != "Local Directory Network"
-    })
-}
-
-fn examine_helpers(examination: &mut Examination, needed: bool) {
-    let here = Section::Helpers;
-    let lacks = |examination: &mut Examination, subject: &str, what: String, remedy: &str| {
-        if needed {
-            examination.wrong(here, subject, what, remedy);
-        } else {
-            examination.note(here, subject, format!("{what}; no loaded provider needs it"));
-        }
-    };
-    match spawn::find(spawn::MPR_MOUNT) {
-        Ok(path) => examination.ok(here, spawn::MPR_MOUNT, path.display().to_string()),
-        Err(error) => lacks(
-            examination,
-            spawn::MPR_MOUNT,
-            error.to_string(),
-            "install the package that brings it, or set MPR_LIBEXEC_DIR to its directory",
-        ),
-    }
-    let fuse = Path::new("/dev/fuse");
-    match rustix::fs::access(fuse, rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK) {
-        Ok(()) => examination.ok(here, "/dev/fuse", "can be used"),
-        Err(error) if error == rustix::io::Errno::NOENT => lacks(
-            examination,
-            "/dev/fuse",
-            "is not there".into(),
-            "load the kernel module (modprobe fuse); in a container, pass the device in",
-        ),
-        Err(error) => lacks(
-            examination,
-            "/dev/fuse",
-            format!("cannot be used: {}", io::Error::from(error)),
-            "give this user access to it, usually with mode 0666",
-        ),
-    }
-    examine_fusermount(examination, &lacks);
-}
-
-fn examine_fusermount(examination: &mut Examination, lacks: &dyn Fn(&mut Examination, &str, String, &str)) {
-    const NAME: &str = "fusermount3";
-    let root = dirs::effective_uid() == 0;
-    let places = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
-    let found = places.iter().map(|place| PathBuf::from(place).join(NAME)).find_map(|path| {
-        let meta = fs::metadata(&path).ok()?;
-        Some((path, meta))
-    });
-    match found {
-        Some((path, meta)) if root || meta.uid() == 0 && meta.mode() & 0o4000 != 0 => {
-            examination.ok(Section::Helpers, NAME, path.display().to_string());
-        }
-        Some((path, meta)) => lacks(
-            examination,
-            NAME,
-            format!(
-                "{} is not set-user-ID root (mode {:04o}), so only root can mount",
-                path.display(),
-                meta.mode() & 0o7777
-            ),
-            "reinstall the package fuse3",
-        ),
-        None if root => examination.note(Section::Helpers, NAME, "is not there; root can mount without it"),
-        None => lacks(
-            examination,
-            NAME,
-            "is not there, so only root can mount".into(),
-            "install the package fuse3",
-        ),
-    }
-}
-
-fn examine_connections(examination: &mut Examination) {
-    let here = Section::Connections;
-    let runtime = match dirs::runtime_path() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            return examination.wrong(
-                here,
-                "no place",
-                error.to_string(),
-                "set MPR_RUNTIME_DIR to an absolute path",
-            );
-        }
-    };
-    let shown = runtime.display().to_string();
-    if !runtime.try_exists().unwrap_or(true) {
-        return examination.ok(here, shown, "is made with the first connection");
-    }
-    match dirs::open_private(&runtime) {
-        Ok(_) => examination.ok(here, &*shown, "is yours alone"),
-        Err(error) => {
-            return examination.wrong(
-                here,
-                shown,
-                error.to_string(),
-                "make it yours alone, or set MPR_RUNTIME_DIR",
-            );
-        }
-    }
-    examine_records(examination, &Connections::of(&runtime));
-}
-
-fn examine_records(examination: &mut Examination, connections: &Connections) {
-    let here = Section::Connections;
-    let directory = connections.records().directory().to_owned();
-    let listed = match connections.records().list() {
-        Ok(listed) => listed,
-        Err(error) => {
-            let subject = directory.display().to_string();
-            return examination.wrong(here, subject, error.to_string(), "look at its mode and owner");
-        }
-    };
-    let table = Table::now().unwrap_or_default();
-    for (slot, record) in &listed {
-        let name = record.local.as_deref().unwrap_or(&record.remote);
-        let subject = format!("{name} ({})", record.remote);
-        match connections.at(slot) {
-            Ok(Some(connection)) if connection.state == State::Connected => {
-                examination.ok(here, subject, format!("at {}", record.mount_point));
-            }
-            Ok(Some(_)) => examination.wrong(
-                here,
-                subject,
-                format!("its helper process has died, so every access to {} fails", record.mount_point),
-                format!("mpr disconnect {name}, then connect it again"),
-            ),
-            Ok(None) if table.at(Path::new(&record.mount_point)).is_some() => examination.wrong(
-                here,
-                subject,
-                format!("something else is mounted at {} now", record.mount_point),
-                format!("unmount that, or remove {}/{}.json", directory.display(), slot.stem()),
-            ),
-            Ok(None) => examination.wrong(
-                here,
-                subject,
-                "a record without a mount was left behind by a helper that died",
-                format!("rm '{}/{}.json'", directory.display(), slot.stem()),
-            ),
-            Err(error) => {
-                examination.wrong(
-                    here,
-                    subject,
-                    error.to_string(),
-                    "look at the mode of the runtime directory",
-                );
-            }
-        }
-    }
-    let known: Vec<&str> = listed.iter().map(|(slot, _)| slot.stem()).collect();
-    examine_strangers(examination, connections.records(), &known);
-}
-
-/// Files that look like records and cannot be read as such.
-fn examine_strangers(examination: &mut Examination, records: &Records, known: &[&str]) {
-    let Ok(entries) = fs::read_dir(records.directory()) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
-        if known.contains(&stem) {
-            continue;
-        }
-        let why = match Slot::from_stem(stem).map(|slot| records.read(&slot)) {
-            Some(Err(error)) => error.to_string(),
-            // It has gone, or come, since the directory was listed.
-            Some(Ok(_)) => continue,
-            None => "its name is not that of a record".to_owned(),
-        };
-        let path = entry.path().display().to_string();
-        let remedy = format!("rm '{path}'");
-        examination.wrong(
-            Section::Connections,
-            path,
-            format!("no connection is shown for it: {why}"),
-            remedy,
-        );
-    }
 }
