@@ -247,8 +247,10 @@ impl Form for Cautious {
 /// Room for a string; for up to `N - 1` units on the stack.
 pub(crate) struct Text<const N: usize> {
     inline: [MaybeUninit<u16>; N],
-    /// Takes over from `inline` when that is full. Reserved at once, so that it never moves.
-    heap: Vec<u16>,
+    /// Takes over from `inline` when that is full. Reserved at once, so that it never moves. Boxed, so that most
+    /// texts have one word to set and to look at instead of three.
+    #[expect(clippy::box_collection, reason = "see above")]
+    heap: Option<Box<Vec<u16>>>,
     /// Units in `inline`, terminator included.
     length: usize,
 }
@@ -263,7 +265,7 @@ enum End {
 impl<const N: usize> Text<N> {
     #[inline(always)]
     pub(crate) const fn new() -> Self {
-        Text { inline: [const { MaybeUninit::uninit() }; N], heap: Vec::new(), length: 0 }
+        Text { inline: [const { MaybeUninit::uninit() }; N], heap: None, length: 0 }
     }
 
     /// Reads the string at `pointer`; `None` for NULL.
@@ -352,8 +354,7 @@ impl<const N: usize> Text<N> {
             if count + 1 < N {
                 inline[count].write(unit);
             } else {
-                spill(inline, heap, count, limit);
-                heap.push(unit);
+                heap.get_or_insert_with(|| spilt(inline, count, limit)).push(unit);
             }
             count += 1;
             true
@@ -365,16 +366,16 @@ impl<const N: usize> Text<N> {
         if count < N {
             self.inline[count].write(0);
         }
-        if !self.heap.is_empty() {
-            self.heap.push(0);
+        if let Some(heap) = &mut self.heap {
+            heap.push(0);
         }
         decoded.map(|()| end)
     }
 
     #[inline(always)]
     fn as_wide(&self) -> &WideStr {
-        if !self.heap.is_empty() {
-            return WideStr::from_slice(&self.heap).expect("`fill` puts the only zero unit at the end");
+        if let Some(heap) = &self.heap {
+            return WideStr::from_slice(heap).expect("`fill` puts the only zero unit at the end");
         }
         // SAFETY: `fill` wrote `length` units, the last of which is the only zero one: decoding ends at the
         // terminator.
@@ -382,14 +383,14 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Moves on to the heap, with what is there already.
+/// Room on the heap, with what is there already.
 #[cold]
-fn spill(inline: &[MaybeUninit<u16>], heap: &mut Vec<u16>, count: usize, limit: usize) {
-    if heap.is_empty() {
-        heap.reserve_exact(limit + 1);
-        // SAFETY: the first `count` units were written before the next one was found not to fit.
-        heap.extend(inline[..count].iter().map(|unit| unsafe { unit.assume_init() }));
-    }
+#[expect(clippy::box_collection, reason = "as the text has it")]
+fn spilt(inline: &[MaybeUninit<u16>], count: usize, limit: usize) -> Box<Vec<u16>> {
+    let mut heap = Vec::with_capacity(limit + 1);
+    // SAFETY: the first `count` units were written before the next one was found not to fit.
+    heap.extend(inline[..count].iter().map(|unit| unsafe { unit.assume_init() }));
+    Box::new(heap)
 }
 
 /// Room for a password, wiped when it is dropped.
@@ -417,7 +418,9 @@ impl<const N: usize> Zeroize for Secret<N> {
     fn zeroize(&mut self) {
         if self.0.length != 0 {
             self.0.inline[..self.0.length].zeroize();
-            self.0.heap.zeroize();
+            if let Some(heap) = &mut self.0.heap {
+                heap.zeroize();
+            }
         }
     }
 }
@@ -487,8 +490,8 @@ mod tests {
             // SAFETY: the string is terminated.
             _ = unsafe { secret.read::<Wide>(units.as_ptr()) };
             let written = secret.0.length;
-            let heap = secret.0.heap.as_ptr();
-            let on_heap = secret.0.heap.len();
+            let (heap, on_heap) =
+                secret.0.heap.as_ref().map_or((std::ptr::null(), 0), |heap| (heap.as_ptr(), heap.len()));
             secret.zeroize();
             // SAFETY: so many units were written, and zero ones since; the heap is not given back yet.
             let wiped = unsafe {

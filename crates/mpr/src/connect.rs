@@ -8,7 +8,7 @@ use crate::notifyees::Announced;
 use crate::policy::{Asked, Policies};
 use crate::providers::{Provider, Selection};
 use crate::store::Entry;
-use crate::trace::{self, Kind, Request, Tracer};
+use crate::trace::{self, Kind, Request, Traced, Tracer, Untraced, What};
 use crate::{Router, extended_error};
 use mpr_core::device::{DeviceClass, LocalDevice};
 use mpr_core::notify::When;
@@ -212,7 +212,7 @@ impl Router {
     #[inline]
     fn connect<'a>(&self, request: &AddRequest<'a>, form: Form) -> Result<Added<'a>, UseError> {
         match self.is_traced() {
-            false => self.connect_with(request, form, None),
+            false => self.connect_with(request, form, Untraced),
             true => self.connect_traced(request, form),
         }
     }
@@ -220,7 +220,7 @@ impl Router {
     #[cold]
     fn connect_traced<'a>(&self, request: &AddRequest<'a>, form: Form) -> Result<Added<'a>, UseError> {
         let tracer = Tracer::begin(Kind::Add, request.recorded());
-        let result = self.connect_with(request, form, Some(&tracer));
+        let result = self.connect_with(request, form, &tracer);
         _ = tracer.end(UseError::status(result.as_ref().err()));
         result
     }
@@ -230,13 +230,12 @@ impl Router {
         &self,
         request: &AddRequest<'a>,
         form: Form,
-        tracer: Option<&Tracer>,
+        traced: impl Traced,
     ) -> Result<Added<'a>, UseError> {
-        let mut connect = self.judge(request, form, tracer)?;
+        let mut connect = self.judge(request, form, traced)?;
         connect.check_device()?;
         connect.accept();
-        let status = self.notifyees().announce(&mut connect, self.retry_limit());
-        status.ok()?;
+        self.notifyees().announce(&mut connect, || self.retry_limit()).ok()?;
         let Connect { local, redirected, remote, .. } = connect;
         let local = redirected.map(Cow::Owned).or(local.map(Cow::Borrowed));
         Ok(Added { local, remote })
@@ -245,20 +244,16 @@ impl Router {
     /// Makes a connection that is being restored: nobody is told, and nothing is remembered anew.
     pub(crate) fn connect_unannounced(&self, request: &AddRequest<'_>) -> Result<(), Status> {
         if !self.is_traced() {
-            return self.connect_unannounced_with(request, None);
+            return self.connect_unannounced_with(request, Untraced);
         }
         let tracer = Tracer::begin(Kind::Add, request.recorded());
         tracer.mark(|operation| operation.restore = true);
-        let result = self.connect_unannounced_with(request, Some(&tracer));
+        let result = self.connect_unannounced_with(request, &tracer);
         tracer.end(result.into()).ok()
     }
 
-    fn connect_unannounced_with(
-        &self,
-        request: &AddRequest<'_>,
-        tracer: Option<&Tracer>,
-    ) -> Result<(), Status> {
-        match self.judge(request, Form::Add, tracer) {
+    fn connect_unannounced_with(&self, request: &AddRequest<'_>, traced: impl Traced) -> Result<(), Status> {
+        match self.judge(request, Form::Add, traced) {
             Ok(mut connect) => {
                 connect.check_device()?;
                 connect.accept();
@@ -272,12 +267,12 @@ impl Router {
     /// What the router can see for itself, in the order of DECISION W14 up to test 12; the rest is
     /// [`Connect::check_device`]. Nobody is called back for a request that is refused by either.
     #[inline(always)]
-    fn judge<'r, 'a>(
+    fn judge<'r, 'a, T: Traced>(
         &'r self,
         request: &'r AddRequest<'a>,
         form: Form,
-        tracer: Option<&'r Tracer>,
-    ) -> Result<Connect<'r, 'a>, UseError> {
+        traced: T,
+    ) -> Result<Connect<'r, 'a, T>, UseError> {
         let access = match form {
             Form::Add => None,
             Form::Use(access) => access,
@@ -346,7 +341,7 @@ impl Router {
             automatic,
             redirected: None,
             provider: None,
-            tracer,
+            traced,
         })
     }
 
@@ -384,7 +379,7 @@ fn rewritten(name: &WideStr) -> Result<(Cow<'_, WideStr>, Option<WideString>), S
 }
 
 /// A request that was accepted, on its way.
-struct Connect<'r, 'a> {
+struct Connect<'r, 'a, T> {
     router: &'r Router,
     request: &'r AddRequest<'a>,
     selection: Selection<'r>,
@@ -402,14 +397,14 @@ struct Connect<'r, 'a> {
     /// The provider that made the connection, after a success.
     provider: Option<&'r Provider>,
     /// Who puts down what happens, if anybody does.
-    tracer: Option<&'r Tracer>,
+    traced: T,
 }
 
-impl<'r> Connect<'r, '_> {
+impl<'r, T: Traced> Connect<'r, '_, T> {
     /// The request has passed every test.
-    #[inline]
+    #[inline(always)]
     fn accept(&self) {
-        if let Some(tracer) = self.tracer {
+        if let Some(tracer) = self.traced.tracer() {
             tracer.accept(|request| {
                 request.remote = Some(Request::name(&self.remote));
                 request.kind = Some(self.kind);
@@ -420,7 +415,7 @@ impl<'r> Connect<'r, '_> {
     }
 
     /// Tests 13 to 15: is the device free, can it be remembered, is it remembered for something else?
-    #[inline]
+    #[inline(always)]
     fn check_device(&self) -> Result<(), Status> {
         // Nothing to look at, which is all a connect without device comes to.
         if self.device.is_none() && !self.is_to_be_remembered() {
@@ -473,7 +468,7 @@ impl<'r> Connect<'r, '_> {
     }
 
     /// One run through the providers with this device, or none.
-    #[inline]
+    #[inline(always)]
     fn route(&self, local: Option<&WideStr>) -> Result<(&'r Provider, Option<WideString>), Status> {
         let (user, password, auth) = match self.request.credentials {
             Credentials::Password { user, password } => (user.or(self.url_user.as_deref()), password, None),
@@ -498,24 +493,33 @@ impl<'r> Connect<'r, '_> {
         let can = |capabilities: &Capabilities| capabilities.connection & wanted != 0;
         self.selection.owning(&self.remote).route(Purpose::Resource, can, |provider| {
             if provider.requires_device && local.is_none() {
-                let kind = self.class_to_choose() as u32;
-                let (device, ()) = self.first_free(|device| {
-                    let asked = AddConnection { local: Some(device), kind, ..asked };
-                    self.ask(provider, &asked)
-                })?;
-                return Ok((provider, Some(device)));
+                return self.ask_with_device(provider, &asked);
             }
             self.ask(provider, &asked).map(|()| (provider, None))
         })
     }
 
-    #[inline]
+    /// Asks a provider that takes no connection without a device, with one that is free.
+    #[cold]
+    fn ask_with_device(
+        &self,
+        provider: &'r Provider,
+        asked: &AddConnection<'_>,
+    ) -> Result<(&'r Provider, Option<WideString>), Status> {
+        let kind = self.class_to_choose() as u32;
+        let (device, ()) = self.first_free(|device| {
+            self.ask(provider, &AddConnection { local: Some(device), kind, ..*asked })
+        })?;
+        Ok((provider, Some(device)))
+    }
+
+    #[inline(always)]
     fn ask(&self, provider: &Provider, asked: &AddConnection<'_>) -> Result<(), Status> {
         if let Some(policies) = self.judged_by_choice() {
             policies.admit(&self.judged(asked.local).through(&provider.name))?;
         }
         let device = if self.local.is_none() { asked.local } else { None };
-        trace::asked(self.tracer, &provider.name, device, || provider.network().add_connection(asked))
+        trace::asked(self.traced, &provider.name, device, || provider.network().add_connection(asked))
     }
 
     /// Asks the policy about a connection that is being restored: nobody is told of it, but a rule that could be
@@ -557,10 +561,10 @@ impl<'r> Connect<'r, '_> {
     }
 
     /// Tries one free device after another until one is not taken after all (DECISION W15).
-    fn first_free<T>(
+    fn first_free<A>(
         &self,
-        mut attempt: impl FnMut(&WideStr) -> Result<T, Status>,
-    ) -> Result<(WideString, T), Status> {
+        mut attempt: impl FnMut(&WideStr) -> Result<A, Status>,
+    ) -> Result<(WideString, A), Status> {
         for device in self.candidates(self.class_to_choose()) {
             match attempt(&device) {
                 Err(Status::ALREADY_CONNECTED | Status::BAD_LOCALNAME) => {}
@@ -630,7 +634,8 @@ fn check_directory(device: &LocalDevice) -> Result<(), Status> {
     }
 }
 
-impl Announced for Connect<'_, '_> {
+impl<T: Traced> Announced for Connect<'_, '_, T> {
+    type Traced = T;
     const EVENT: Event = Event::Add;
 
     fn notify(&self, library: &dyn Notifyee, when: When, info: &mut NOTIFYINFO) -> Status {
@@ -653,31 +658,32 @@ impl Announced for Connect<'_, '_> {
         library.add_connect_notify(info, &notice)
     }
 
-    #[inline]
+    #[inline(always)]
     fn attempt(&mut self) -> Status {
-        trace::attempted(self.tracer, || {
-            let tried = if self.automatic { self.choose_and_route() } else { self.route(self.local) };
-            match tried {
-                Ok((provider, redirected)) => {
-                    self.provider = Some(provider);
-                    self.redirected = redirected;
-                    Status::SUCCESS
-                }
-                Err(status) => status,
+        let begun = self.traced.begin();
+        let tried = if self.automatic { self.choose_and_route() } else { self.route(self.local) };
+        let answer = match tried {
+            Ok((provider, redirected)) => {
+                self.provider = Some(provider);
+                self.redirected = redirected;
+                Status::SUCCESS
             }
-        })
+            Err(status) => status,
+        };
+        self.traced.end(begun, || What::Attempted, answer);
+        answer
     }
 
-    #[inline]
+    #[inline(always)]
     fn save(&mut self) -> Status {
         if self.request.flags & (CONNECT_UPDATE_PROFILE | CONNECT_UPDATE_RECENT) == 0 {
             return Status::SUCCESS;
         }
-        trace::saved(self.tracer, || self.remember().into())
+        trace::saved(self.traced, || self.remember().into())
     }
 
     #[inline]
-    fn tracer(&self) -> Option<&Tracer> {
-        self.tracer
+    fn traced(&self) -> T {
+        self.traced
     }
 }

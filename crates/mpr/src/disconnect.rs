@@ -5,7 +5,7 @@ use crate::connect::canonical;
 use crate::notifyees::Announced;
 use crate::policy::Asked;
 use crate::providers::{Provider, Selection};
-use crate::trace::{self, Kind, Request, Tracer};
+use crate::trace::{self, Kind, Request, Traced, Tracer, Untraced, What};
 use mpr_core::device::LocalDevice;
 use mpr_core::notify::When;
 use mpr_core::policy;
@@ -52,7 +52,7 @@ impl Router {
     #[inline]
     pub fn cancel_connection(&self, request: &CancelRequest<'_>) -> Result<(), Status> {
         match self.is_traced() {
-            false => self.cancel_with(request, None),
+            false => self.cancel_with(request, Untraced),
             true => self.cancel_traced(request),
         }
     }
@@ -60,40 +60,36 @@ impl Router {
     #[cold]
     fn cancel_traced(&self, request: &CancelRequest<'_>) -> Result<(), Status> {
         let tracer = Tracer::begin(Kind::Cancel, request.recorded());
-        let result = self.cancel_with(request, Some(&tracer));
+        let result = self.cancel_with(request, &tracer);
         tracer.end(result.into()).ok()
     }
 
     #[inline]
-    fn cancel_with(&self, request: &CancelRequest<'_>, tracer: Option<&Tracer>) -> Result<(), Status> {
-        let mut cancel = self.judge_cancel(request, tracer)?;
-        if let Some(tracer) = tracer {
+    fn cancel_with(&self, request: &CancelRequest<'_>, traced: impl Traced) -> Result<(), Status> {
+        let mut cancel = self.judge_cancel(request, traced)?;
+        if let Some(tracer) = traced.tracer() {
             tracer.accept(|record| {
                 if cancel.device.is_none() {
                     record.remote = Some(Request::name(&cancel.name));
                 }
             });
         }
-        self.notifyees().announce(&mut cancel, self.retry_limit()).ok()
+        self.notifyees().announce(&mut cancel, || self.retry_limit()).ok()
     }
 
     #[inline(always)]
-    fn judge_cancel<'r, 'a>(
+    fn judge_cancel<'r, 'a, T: Traced>(
         &'r self,
         request: &CancelRequest<'a>,
-        tracer: Option<&'r Tracer>,
-    ) -> Result<Cancel<'r, 'a>, Status> {
+        traced: T,
+    ) -> Result<Cancel<'r, 'a, T>, Status> {
         if request.name.is_empty() || request.flags & !CONNECT_ADD_MASK != 0 {
             return Err(Status::BAD_VALUE);
         }
         let device = LocalDevice::parse(request.name.as_slice());
-        let (name, device_name) = match &device {
-            // Providers compare devices without regard to case, but not without regard to dots and slashes.
-            Some(device @ LocalDevice::Directory(_)) => {
-                (Cow::Borrowed(request.name), Some(wide(&device.to_string())))
-            }
-            Some(_) => (Cow::Borrowed(request.name), None),
-            None => (canonical(request.name)?.0, None),
+        let name = match device {
+            Some(_) => Cow::Borrowed(request.name),
+            None => canonical(request.name)?.0,
         };
         let flags = request.flags & CONNECT_UPDATE_PROFILE;
         let remembered_by = match &device {
@@ -111,48 +107,51 @@ impl Router {
         Ok(Cancel {
             router: self,
             name,
-            device_name,
             device,
             flags,
             force,
             remembered_by,
             by: None,
             forgotten: false,
-            tracer,
+            traced,
         })
     }
 }
 
 /// A request that was accepted, on its way.
-struct Cancel<'r, 'a> {
+struct Cancel<'r, 'a, T> {
     router: &'r Router,
     /// The application's name; a remote name in canonical spelling.
     name: Cow<'a, WideStr>,
-    /// What providers know the device by, where that differs.
-    device_name: Option<WideString>,
     device: Option<LocalDevice>,
     flags: u32,
     force: bool,
     /// Provider of the remembered connection that is to be forgotten, if there is one.
     remembered_by: Option<WideString>,
     /// Who cancelled, after a success.
-    by: Option<Cow<'r, WideStr>>,
+    by: Option<&'r Provider>,
     /// Whether forgetting was all there was to do, and was done.
     forgotten: bool,
     /// Who puts down what happens, if anybody does.
-    tracer: Option<&'r Tracer>,
+    traced: T,
 }
 
-impl<'r> Cancel<'r, '_> {
+impl<'r, T: Traced> Cancel<'r, '_, T> {
     /// Runs through the providers: for a device up to the first that cancels, for a remote name through all
     /// of them (DECISION W19).
+    #[inline(always)]
     fn route(&self) -> Result<&'r Provider, Status> {
         let providers = self.router.providers();
         if providers.is_empty() {
             return Err(Status::NO_NETWORK);
         }
+        // Providers compare devices without regard to case, but not without regard to dots and slashes.
+        let directory = match &self.device {
+            Some(device @ LocalDevice::Directory(_)) => Some(wide(&device.to_string())),
+            _ => None,
+        };
         let asked = CancelConnection {
-            name: self.device_name.as_deref().unwrap_or(&self.name),
+            name: directory.as_deref().unwrap_or(&self.name),
             force: self.force,
             flags: self.flags,
         };
@@ -167,7 +166,7 @@ impl<'r> Cancel<'r, '_> {
             if let Some(policies) = judged {
                 policies.admit(&Asked::cancel(&self.name, self.flags).through(&provider.name))?;
             }
-            trace::asked(self.tracer, &provider.name, None, || provider.network().cancel_connection(&asked))
+            trace::asked(self.traced, &provider.name, None, || provider.network().cancel_connection(&asked))
         };
         let everybody = Selection::All(providers);
         if self.device.is_some() {
@@ -178,11 +177,11 @@ impl<'r> Cancel<'r, '_> {
     }
 
     /// One run through the providers, and what is left to be done without any.
-    #[inline]
+    #[inline(always)]
     fn try_to_cancel(&mut self) -> Status {
         match self.route() {
             Ok(provider) => {
-                self.by = Some(Cow::Borrowed(&provider.name));
+                self.by = Some(provider);
                 Status::SUCCESS
             }
             // Only the remembered connection existed: forgetting it is all there was to do.
@@ -192,8 +191,7 @@ impl<'r> Cancel<'r, '_> {
                 | Status::NO_NET_OR_BAD_PATH
                 | Status::NOT_SUPPORTED,
             ) if self.remembered_by.is_some() => {
-                self.by = self.remembered_by.clone().map(Cow::Owned);
-                let forgotten = trace::saved(self.tracer, || self.forget().into());
+                let forgotten = trace::saved(self.traced, || self.forget().into());
                 self.forgotten = forgotten.is_success();
                 forgotten
             }
@@ -201,7 +199,7 @@ impl<'r> Cancel<'r, '_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn forget(&self) -> Result<(), Status> {
         if self.flags == 0 {
             return Ok(());
@@ -218,33 +216,40 @@ impl<'r> Cancel<'r, '_> {
     }
 }
 
-impl Announced for Cancel<'_, '_> {
+impl<T: Traced> Announced for Cancel<'_, '_, T> {
+    type Traced = T;
     const EVENT: Event = Event::Cancel;
 
     fn notify(&self, library: &dyn Notifyee, when: When, info: &mut NOTIFYINFO) -> Status {
         let provider = match when {
-            When::AfterSuccess => self.by.as_deref().unwrap_or_default(),
+            When::AfterSuccess => match self.by {
+                Some(provider) => &provider.name,
+                None => self.remembered_by.as_deref().unwrap_or_default(),
+            },
             When::Before | When::AfterFailure => Default::default(),
         };
         let notice = CancelNotice { name: &self.name, provider, flags: self.flags, force: self.force };
         library.cancel_connect_notify(info, &notice)
     }
 
-    #[inline]
+    #[inline(always)]
     fn attempt(&mut self) -> Status {
-        trace::attempted(self.tracer, || self.try_to_cancel())
+        let begun = self.traced.begin();
+        let answer = self.try_to_cancel();
+        self.traced.end(begun, || What::Attempted, answer);
+        answer
     }
 
-    #[inline]
+    #[inline(always)]
     fn save(&mut self) -> Status {
         if self.forgotten || self.flags == 0 {
             return Status::SUCCESS;
         }
-        trace::saved(self.tracer, || self.forget().into())
+        trace::saved(self.traced, || self.forget().into())
     }
 
     #[inline]
-    fn tracer(&self) -> Option<&Tracer> {
-        self.tracer
+    fn traced(&self) -> T {
+        self.traced
     }
 }

@@ -1,7 +1,7 @@
 //! The table of notification libraries, and the announcement of one operation to them.
 
 use crate::Problem;
-use crate::trace::{self, Tracer};
+use crate::trace::{self, Traced};
 use mpr_core::notify::{Operation, Step, When};
 use mpr_plugin::abi::{NOTIFY_POST, NOTIFY_PRE, NOTIFYINFO};
 use mpr_plugin::{Event, Notifyee, Status};
@@ -165,6 +165,8 @@ fn any_executing(table: &[Registration]) -> bool {
 
 /// An operation as its notifications describe it.
 pub(crate) trait Announced {
+    /// Whether what happens is put down.
+    type Traced: Traced;
     /// Which callback it is announced with.
     const EVENT: Event;
     /// Calls one library.
@@ -174,7 +176,7 @@ pub(crate) trait Announced {
     /// Updates the remembered connections after a success.
     fn save(&mut self) -> Status;
     /// Who puts down what happens, if anybody does.
-    fn tracer(&self) -> Option<&Tracer>;
+    fn traced(&self) -> Self::Traced;
 }
 
 impl Notifyees {
@@ -197,7 +199,11 @@ impl Notifyees {
 
     /// Takes `operation` through the protocol and returns its result.
     #[inline]
-    pub(crate) fn announce<A: Announced>(&self, operation: &mut A, retry_limit: u32) -> Status {
+    pub(crate) fn announce<A: Announced>(
+        &self,
+        operation: &mut A,
+        retry_limit: impl FnOnce() -> u32,
+    ) -> Status {
         let wanting = match A::EVENT {
             Event::Add => &*self.adding,
             Event::Cancel => &*self.cancelling,
@@ -206,24 +212,25 @@ impl Notifyees {
             return self.unannounced(operation);
         }
         if !any_executing(&self.table) {
-            return self.drive(wanting, operation, retry_limit);
+            return self.drive(wanting, operation, retry_limit());
         }
         let idle = |&at: &usize| !is_executing(&self.table[at]);
         let others: SmallVec<[usize; 8]> = wanting.iter().copied().filter(idle).collect();
-        self.drive(&others, operation, retry_limit)
+        self.drive(&others, operation, retry_limit())
     }
 
     /// What the protocol comes to where nobody is to be told: one attempt, and what was remembered of it. Most
     /// systems have no notification library at all.
-    #[inline]
+    #[inline(always)]
     fn unannounced<A: Announced>(&self, operation: &mut A) -> Status {
         let attempted = operation.attempt();
         if attempted.is_success() { operation.save() } else { attempted }
     }
 
+    #[inline(never)]
     fn drive<A: Announced>(&self, seats: &[usize], operation: &mut A, retry_limit: u32) -> Status {
         // One that is traced has its number already.
-        let _numbered = operation.tracer().is_none().then(Numbered::begin);
+        let _numbered = operation.traced().tracer().is_none().then(Numbered::begin);
         let mut protocol = Operation::new(seats.len(), retry_limit);
         loop {
             match protocol.step() {
@@ -235,8 +242,8 @@ impl Notifyees {
                         // Opaque to the rules, a pointer to its owner: it must come back as one.
                         lpContext: std::ptr::with_exposed_provenance_mut(notice.context),
                     };
-                    let (when, tracer) = (notice.when, operation.tracer());
-                    let answer = trace::notified(tracer, &registration.label, (when, notice.status), || {
+                    let (when, traced) = (notice.when, operation.traced());
+                    let answer = trace::notified(traced, &registration.label, (when, notice.status), || {
                         while_executing(registration, || {
                             operation.notify(registration.library(), when, &mut info)
                         })

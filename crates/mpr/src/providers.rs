@@ -163,7 +163,7 @@ impl Providers {
     }
 
     /// All providers, or the one that is named. An empty name is no name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn select(&self, name: Option<&WideStr>) -> Result<Selection<'_>, Status> {
         if self.table.is_empty() {
             return Err(Status::NO_NETWORK);
@@ -209,7 +209,7 @@ impl<'a> Selection<'a> {
     }
 
     /// Asks every selected provider that `can` answer until one does (DECISION W8).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn route<T>(
         self,
         purpose: Purpose,
@@ -233,7 +233,8 @@ impl<'a> Selection<'a> {
         can: impl Fn(&Capabilities) -> bool,
         mut ask: impl FnMut(&'a Provider) -> Result<T, Status>,
     ) -> Result<T, Status> {
-        let mut refusals = Refusals::none(purpose, self);
+        let mut refusals = Refusals::none(purpose);
+        refusals.begin(self);
         for provider in each.filter(|provider| can(&provider.capabilities)) {
             match ask(provider) {
                 Ok(answer) => return Ok(answer),
@@ -247,14 +248,15 @@ impl<'a> Selection<'a> {
     }
 
     /// Asks every selected provider that `can` answer, also when one has done so, and returns the first that did.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn route_to_all(
         self,
         purpose: Purpose,
         can: impl Fn(&Capabilities) -> bool,
         mut ask: impl FnMut(&'a Provider) -> Result<(), Status>,
     ) -> Result<&'a Provider, Status> {
-        let mut refusals = Refusals::none(purpose, self);
+        let mut refusals = Refusals::none(purpose);
+        refusals.begin(self);
         let mut first = None;
         for provider in self.iter().filter(|provider| can(&provider.capabilities)) {
             match ask(provider) {
@@ -277,15 +279,20 @@ struct Refusals {
 }
 
 impl Refusals {
-    #[inline]
-    fn none(purpose: Purpose, selection: Selection<'_>) -> Self {
-        let witness = match selection {
-            Selection::All(providers) | Selection::Owning(providers, _) if providers.table.len() > 1 => {
-                Some(Witness::new())
-            }
-            _ => None,
-        };
-        Refusals { purpose, routing: None, witness }
+    #[inline(always)]
+    fn none(purpose: Purpose) -> Self {
+        Refusals { purpose, routing: None, witness: None }
+    }
+
+    /// Begins before anybody is asked. In place, since a witness is large, and most routers have one provider and
+    /// need none.
+    #[inline(always)]
+    fn begin(&mut self, selection: Selection<'_>) {
+        if let Selection::All(providers) | Selection::Owning(providers, _) = selection
+            && providers.table.len() > 1
+        {
+            self.witness = Some(Witness::new());
+        }
     }
 
     #[cold]

@@ -20,7 +20,7 @@ const INLINE_BYTES: usize = 512;
 pub(super) struct Copies {
     inline: [MaybeUninit<u16>; INLINE_UNITS],
     /// In place of `inline` where that is too small.
-    heap: Vec<MaybeUninit<u16>>,
+    heap: Option<Box<[MaybeUninit<u16>]>>,
     /// Units that were copied.
     length: usize,
 }
@@ -28,16 +28,16 @@ pub(super) struct Copies {
 impl Copies {
     #[inline]
     pub(super) fn new() -> Self {
-        Copies { inline: [const { MaybeUninit::uninit() }; INLINE_UNITS], heap: Vec::new(), length: 0 }
+        Copies { inline: [const { MaybeUninit::uninit() }; INLINE_UNITS], heap: None, length: 0 }
     }
 
     /// Copies `texts` and says where the copies stand: NULL for `None`. They stay there until this is moved,
     /// filled again or dropped, and may be written to, terminators included.
     #[inline]
     pub(super) fn fill<const N: usize>(&mut self, texts: [Option<&WideStr>; N]) -> [*mut u16; N] {
-        self.length = texts.iter().flatten().map(|text| text.len() + 1).sum();
-        if self.length > INLINE_UNITS && self.length > self.heap.len() {
-            self.heap = vec![MaybeUninit::uninit(); self.length];
+        self.length = texts.iter().map(|text| text.map_or(0, |text| text.len() + 1)).sum();
+        if self.length > INLINE_UNITS {
+            self.heap = Some(Box::new_uninit_slice(self.length));
         }
         let mut room = self.room().as_mut_ptr().cast::<u16>();
         texts.map(|text| match text {
@@ -57,8 +57,10 @@ impl Copies {
     /// Where the copies are.
     #[inline]
     fn room(&mut self) -> &mut [MaybeUninit<u16>] {
-        let whole = if self.length > INLINE_UNITS { &mut self.heap[..] } else { &mut self.inline[..] };
-        &mut whole[..self.length]
+        match &mut self.heap {
+            Some(heap) => heap,
+            None => &mut self.inline[..self.length],
+        }
     }
 }
 
@@ -127,7 +129,7 @@ mod tests {
             assert_eq!(borrow_wide(empty_copy), Some(&*empty));
             assert_eq!(borrow_wide(copy), Some(&*name));
         }
-        assert!(copies.heap.is_empty());
+        assert!(copies.heap.is_none());
     }
 
     #[test]

@@ -213,10 +213,14 @@ impl NetworkProvider for LoadedProvider {
     }
 
     fn add_connection(&self, add: &AddConnection<'_>) -> Result<(), Status> {
-        let (mut copies, mut secret) = (Copies::new(), SecretCopies::new());
+        let mut copies = Copies::new();
         let [local, remote, provider, user] =
             copies.fill([add.local, Some(add.remote), add.provider, add.user]);
-        let [password] = secret.fill([add.password]);
+        let mut secret = None;
+        let password = match add.password {
+            Some(password) => secret.insert(SecretCopies::new()).fill([Some(password)])[0],
+            None => null_mut(),
+        };
         let mut resource = named(add.kind, [local, remote, provider]);
         if let Some(AuthBuffer { auth, use_options }) = add.auth {
             let function = self.functions.add4.ok_or(Status::NOT_SUPPORTED)?;

@@ -143,22 +143,22 @@ impl Tracer {
         }
     }
 
-    /// Does one step of the operation and puts down what came of it.
-    fn step(&self, what: What, work: impl FnOnce() -> Status) -> Status {
-        // What is remarked in the course of an operation inside this one is not about this step.
-        let outer = REMARKS.take();
-        let (written, at) = (extended_error::written(), self.began.elapsed());
-        let answer = work();
-        let took = self.began.elapsed().saturating_sub(at);
-        let wrote = extended_error::written() != written && !matches!(what, What::Attempted);
+    /// A step of the operation begins.
+    fn begin_step(&self) -> UnderWay {
+        UnderWay { outer: REMARKS.take(), written: extended_error::written(), at: self.began.elapsed() }
+    }
+
+    /// Puts down what came of it.
+    fn end_step(&self, begun: UnderWay, what: What, answer: Status) {
+        let took = self.began.elapsed().saturating_sub(begun.at);
+        let wrote = extended_error::written() != begun.written && !matches!(what, What::Attempted);
         let said = wrote.then(|| Said::of(&extended_error::recorded()));
-        let remarks = REMARKS.replace(outer);
-        let step = Step { at: micros(at), micros: micros(took), answer: answer.0, what, said, remarks };
+        let remarks = REMARKS.replace(begun.outer);
+        let step = Step { at: micros(begun.at), micros: micros(took), answer: answer.0, what, said, remarks };
         if let Some(watcher) = &self.watcher {
             watcher(Sight::Step(&self.record.borrow(), &step));
         }
         self.record.borrow_mut().steps.push(step);
-        answer
     }
 
     /// The operation is over, and the caller gets this.
@@ -180,52 +180,109 @@ impl Drop for Tracer {
     }
 }
 
-/// Runs a routing loop.
-#[inline]
-pub(crate) fn attempted(tracer: Option<&Tracer>, attempt: impl FnOnce() -> Status) -> Status {
-    match tracer {
-        None => attempt(),
-        Some(tracer) => tracer.step(What::Attempted, attempt),
+/// A step that is under way.
+pub(crate) struct UnderWay {
+    /// What is remarked in the course of an operation inside this one is not about this step.
+    outer: Vec<Remark>,
+    written: u64,
+    at: Duration,
+}
+
+/// Whether a tracer goes along, known where an operation begins: its path is compiled once with, and once without
+/// any trace of it.
+pub(crate) trait Traced: Copy {
+    /// What is known of a step while it is under way.
+    type UnderWay;
+
+    /// The tracer, if there is one.
+    fn tracer(&self) -> Option<&Tracer>;
+
+    /// A step of the operation begins.
+    fn begin(self) -> Self::UnderWay;
+
+    /// It is done, and this came of it.
+    fn end(self, begun: Self::UnderWay, what: impl FnOnce() -> What, answer: Status);
+}
+
+/// Nobody wants to know.
+#[derive(Clone, Copy)]
+pub(crate) struct Untraced;
+
+impl Traced for Untraced {
+    type UnderWay = ();
+
+    #[inline(always)]
+    fn tracer(&self) -> Option<&Tracer> {
+        None
+    }
+
+    #[inline(always)]
+    fn begin(self) {}
+
+    #[inline(always)]
+    fn end(self, (): (), _: impl FnOnce() -> What, _: Status) {}
+}
+
+impl Traced for &Tracer {
+    type UnderWay = UnderWay;
+
+    fn tracer(&self) -> Option<&Tracer> {
+        Some(self)
+    }
+
+    fn begin(self) -> UnderWay {
+        self.begin_step()
+    }
+
+    fn end(self, begun: UnderWay, what: impl FnOnce() -> What, answer: Status) {
+        self.end_step(begun, what(), answer);
     }
 }
 
 /// Updates the remembered connections.
-#[inline]
-pub(crate) fn saved(tracer: Option<&Tracer>, save: impl FnOnce() -> Status) -> Status {
-    match tracer {
-        None => save(),
-        Some(tracer) => tracer.step(What::Saved, save),
-    }
+#[inline(always)]
+pub(crate) fn saved(traced: impl Traced, save: impl FnOnce() -> Status) -> Status {
+    let begun = traced.begin();
+    let answer = save();
+    traced.end(begun, || What::Saved, answer);
+    answer
 }
 
 /// Asks a provider, for a device where the router chose one.
-#[inline]
+#[inline(always)]
 pub(crate) fn asked(
-    tracer: Option<&Tracer>,
+    traced: impl Traced,
     provider: &WideStr,
     device: Option<&WideStr>,
     ask: impl FnOnce() -> Result<(), Status>,
 ) -> Result<(), Status> {
-    let Some(tracer) = tracer else { return ask() };
+    let begun = traced.begin();
+    let answer = ask();
     let what =
-        What::Asked { provider: provider.to_string_lossy(), device: device.map(WideStr::to_string_lossy) };
-    tracer.step(what, || ask().into()).ok()
+        || What::Asked { provider: provider.to_string_lossy(), device: device.map(WideStr::to_string_lossy) };
+    traced.end(begun, what, answer.into());
+    answer
 }
 
 /// Tells a notification library.
-#[inline]
+#[inline(always)]
 pub(crate) fn notified(
-    tracer: Option<&Tracer>,
+    traced: impl Traced,
     listener: &str,
     (when, told): (notify::When, Status),
     tell: impl FnOnce() -> Status,
 ) -> Status {
-    let Some(tracer) = tracer else { return tell() };
-    let when = match when {
-        notify::When::Before => When::Pre,
-        notify::When::AfterSuccess | notify::When::AfterFailure => When::Post,
+    let begun = traced.begin();
+    let answer = tell();
+    let what = || {
+        let when = match when {
+            notify::When::Before => When::Pre,
+            notify::When::AfterSuccess | notify::When::AfterFailure => When::Post,
+        };
+        What::Notified { listener: listener.to_owned(), when, told: told.0 }
     };
-    tracer.step(What::Notified { listener: listener.to_owned(), when, told: told.0 }, tell)
+    traced.end(begun, what, answer);
+    answer
 }
 
 fn micros(duration: Duration) -> u64 {
