@@ -37,6 +37,11 @@ pub(crate) struct Elf {
 }
 
 impl LibraryFile {
+    /// Whether it exports this function.
+    pub(crate) fn exports(&self, name: &str) -> bool {
+        self.elf.as_ref().is_some_and(|elf| elf.exports.iter().any(|known| known == name))
+    }
+
     pub(crate) fn read(path: &Path) -> Result<LibraryFile, Failure> {
         let failed = |error: std::io::Error| {
             Failure::other(

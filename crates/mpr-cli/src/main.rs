@@ -9,6 +9,7 @@
 extern crate mpr_capi as _;
 
 mod browse;
+mod check;
 mod connect;
 mod connected;
 mod connecting;

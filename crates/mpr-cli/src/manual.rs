@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 /// Writes the manual pages
 #[derive(clap::Args, Debug)]
 pub(crate) struct Pages {
-    /// Directory for all of them, such as /usr/share/man/man1; without it mpr.1 goes to standard output
+    /// Directory for all of them, such as /usr/share/man/man1; mpr-errors.7 goes to man7 beside it. Without one, mpr.1 goes
+    /// to standard output
     directory: Option<PathBuf>,
 }
 
@@ -39,7 +40,8 @@ pub(crate) fn write(pages: &Pages, mut command: Command, output: &Output) -> Res
         None => io::stdout().write_all(&page(&command, "mpr")).map_err(Failure::from_stdout),
         Some(directory) => {
             fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
-            write_all(directory, &command, "mpr", output)
+            write_all(directory, &command, "mpr", output)?;
+            write_errors(directory, output)
         }
     }
 }
@@ -58,6 +60,30 @@ fn write_all(directory: &Path, command: &Command, name: &str, output: &Output) -
     }
     Ok(())
 }
+
+/// Writes `mpr-errors(7)`: beside the others, or where its section is if theirs is `man1`.
+fn write_errors(directory: &Path, output: &Output) -> Result<(), Failure> {
+    let section = match directory.file_name() {
+        Some(name) if name == "man1" => directory.with_file_name("man7"),
+        _ => directory.to_owned(),
+    };
+    fs::create_dir_all(&section).map_err(|error| failed(&section, &error))?;
+    let file = section.join("mpr-errors.7");
+    let page = format!("{ERRORS}{}.SH \"SEE ALSO\"\n\\fBmpr\\-error\\fR(1)\n", statuses());
+    fs::write(&file, page).map_err(|error| failed(&file, &error))?;
+    output.result(&json!({ "file": file }), file.display())
+}
+
+/// What stands before the codes.
+const ERRORS: &str = r#".ie \n(.g .ds Aq \(aq
+.el .ds Aq '
+.TH mpr\-errors 7
+.SH NAME
+mpr\-errors \- status codes of the Multiple Provider Router
+.SH DESCRIPTION
+Every WNet function, network provider and notification library answers with one of these codes, or with another code of the system. Each is
+told with its names in \fIwinnetwk.h\fR, what it means, where it usually comes from, and what to do next. \fBmpr error\fR \fICODE\fR tells one.
+"#;
 
 /// One page. The pages of the command itself and of `mpr error` say more than the command line does.
 fn page(command: &Command, name: &str) -> Vec<u8> {

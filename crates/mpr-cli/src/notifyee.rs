@@ -1,16 +1,17 @@
 //! `mpr notifyee`: the notification libraries, which are told of every connect and disconnect.
 
+use crate::check::{self, Check};
 use crate::failure::Failure;
 use crate::library_file::LibraryFile;
 use crate::output::{Output, Table, clean};
 use crate::registration::{self, Family, Level};
 use clap::{Subcommand, ValueEnum};
-use mpr::config::{Config, Events, Isolation, NotifyeeEntry, OnFailure, Source};
-use mpr::library::LoadedNotifyee;
+use mpr::Router;
+use mpr::config::{Config, Events, Isolation, NotifyeeEntry, OnFailure, Sandbox, Source};
+use mpr::isolated::{self, Trial};
 use mpr::policy::LABEL;
-use mpr::{Router, isolated};
 use mpr_helper::dirs;
-use mpr_plugin::{Event, Notifyee};
+use mpr_plugin::Event;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use toml_edit::{Array, value};
@@ -33,11 +34,8 @@ enum Command {
     Enable(OfLevel),
     /// Lists what is registered, where, and whether it is loaded
     List,
-    /// Loads a library and reports what it exports and whose it is
-    Check {
-        /// Name of a registration, or path of a shared object
-        name: String,
-    },
+    /// Loads a library in a process of its own and reports what it exports, whose it is, and what it does
+    Check(Check),
     /// Shows the registration order, or puts libraries first in it
     Order {
         /// Names in the order they are to come, before all others
@@ -132,7 +130,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> 
         Command::Remove(one) => registration::remove(FAMILY, &one.name, one.level, output),
         Command::Enable(one) => registration::enable(FAMILY, &one.name, one.level, output),
         Command::List => list(output),
-        Command::Check { name } => check(&name, output),
+        Command::Check(arguments) => check(&arguments, output),
         Command::Order { names, level } => order(&names, level, output),
     }
 }
@@ -348,21 +346,35 @@ fn source(source: &Source) -> String {
     }
 }
 
-fn check(name: &str, output: &Output) -> Result<(), Failure> {
+fn check(arguments: &Check, output: &Output) -> Result<(), Failure> {
+    let name = &*arguments.name;
     let path = registered_path(name)?;
     let file = LibraryFile::read(&path)?;
-    let loaded = LoadedNotifyee::load(&path, Events::ALL, dirs::is_elevated());
-    let (hears, refused) = match &loaded {
-        Ok(library) => {
-            let hears = [(Event::Add, "add"), (Event::Cancel, "cancel")];
-            (hears.into_iter().filter(|one| library.wants(one.0)).map(|one| one.1).collect::<Vec<_>>(), None)
-        }
-        Err(error) => (Vec::new(), Some(error)),
+    let entry = Router::system().config().and_then(|config| {
+        config.notifyees.iter().find(|entry| entry.stem == name && entry.isolation == Isolation::Process)
+    });
+    let sandbox = entry.map_or(Sandbox::Default, |entry| entry.sandbox);
+    let limit = arguments.limit(entry.map(|entry| entry.timeout_ms));
+    let trial = Trial::of_notifyee(&file.path, sandbox, limit, dirs::is_elevated());
+    let exports = |name: &str| file.exports(name);
+    let hears = [("AddConnectNotify", Event::Add, "add"), ("CancelConnectNotify", Event::Cancel, "cancel")];
+    let hears: Vec<_> = hears.into_iter().filter(|one| exports(one.0) && trial.is_ok()).collect();
+    let events: Vec<&str> = hears.iter().map(|one| one.2).collect();
+    let calls = match &trial {
+        Ok((trial, _)) if arguments.call => hears.iter().flat_map(|one| trial.notify(one.1)).collect(),
+        _ => Vec::new(),
     };
-    registration::tell_check(&file, refused, json!({ "events": hears }), output, || match hears.len() {
-        2 => "is told of connects and disconnects".into(),
-        _ => format!("is told of {} alone", if hears == ["add"] { "connects" } else { "disconnects" }),
-    })
+    check::tell(
+        &file,
+        trial.as_ref().map(|trial| trial.1),
+        json!({ "events": events }),
+        &calls,
+        output,
+        || match events.len() {
+            2 => "is told of connects and disconnects".into(),
+            _ => format!("is told of {} alone", if events == ["add"] { "connects" } else { "disconnects" }),
+        },
+    )
 }
 
 /// The library of a registration of this name, else the path itself.

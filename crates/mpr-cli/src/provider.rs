@@ -1,14 +1,16 @@
 //! `mpr provider`: the network providers, which make the connections.
 
+use crate::check::{self, Check};
 use crate::failure::Failure;
 use crate::library_file::LibraryFile;
 use crate::notifyee::{self, IsolationName, SandboxName, word};
 use crate::output::{Output, Table, clean};
 use crate::registration::{self, Document, Family, Level, is_new};
 use clap::Subcommand;
-use mpr::config::{Config, Isolation, ProviderEntry};
-use mpr::library::LoadedProvider;
-use mpr::{Provider, Router, isolated};
+use mpr::config::{Config, Isolation, ProviderEntry, Sandbox};
+use mpr::isolated::{self, Trial};
+use mpr::library::LoadError;
+use mpr::{Provider, Router};
 use mpr_helper::dirs;
 use mpr_plugin::abi::{
     WN_NETWORK_CLASS, WNNC_CON_ADDCONNECTION, WNNC_CON_ADDCONNECTION3, WNNC_CON_ADDCONNECTION4,
@@ -16,7 +18,7 @@ use mpr_plugin::abi::{
     WNNC_CON_GETPERFORMANCE, WNNC_DLG_GETRESOURCEINFORMATION, WNNC_ENUM_GLOBAL, WNNC_ENUM_LOCAL,
     WNNC_USR_GETUSER,
 };
-use mpr_plugin::{Capabilities, NetworkProvider, Start};
+use mpr_plugin::{Capabilities, Start};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use toml_edit::{Array, value};
@@ -39,11 +41,8 @@ enum Command {
     Enable(OfLevel),
     /// Lists the providers in the order they are asked, and whether they are loaded
     List,
-    /// Loads a provider and reports what it exports, what it can do and whose it is
-    Check {
-        /// Name of a registration, or path of a shared object
-        name: String,
-    },
+    /// Loads a provider in a process of its own and reports what it exports, what it can do and whose it is
+    Check(Check),
     /// Shows the order in which providers are asked, or sets it
     Order {
         /// Names of providers or registrations in the order they are to be asked, before all others
@@ -108,7 +107,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> 
         Command::Remove(one) => registration::remove(FAMILY, &one.name, one.level, output),
         Command::Enable(one) => registration::enable(FAMILY, &one.name, one.level, output),
         Command::List => list(output),
-        Command::Check { name } => check(&name, output),
+        Command::Check(arguments) => check(&arguments, output),
         Command::Order { names, level } => order(&names, level, output),
     }
 }
@@ -304,19 +303,37 @@ fn can(capabilities: &Capabilities) -> Vec<&'static str> {
     words.into_iter().filter(|one| one.0 != 0).map(|one| one.1).collect()
 }
 
-fn check(name: &str, output: &Output) -> Result<(), Failure> {
+fn check(arguments: &Check, output: &Output) -> Result<(), Failure> {
+    let name = &*arguments.name;
     let entry =
         Router::system().config().and_then(|config| config.providers.iter().find(|entry| entry.stem == name));
     let path = entry.map_or_else(|| PathBuf::from(name), |entry| entry.path.clone());
     let file = LibraryFile::read(&path)?;
-    let loaded = LoadedProvider::load(&path, dirs::is_elevated());
-    let capabilities = loaded.as_ref().ok().map(NetworkProvider::capabilities);
+    let isolated = entry.filter(|entry| entry.isolation == Isolation::Process);
+    let sandbox = isolated.map_or(Sandbox::Default, |entry| entry.sandbox);
+    let limit = arguments.limit(isolated.map(|entry| entry.timeout_ms));
+    let mut trial = Trial::of_provider(&file.path, sandbox, limit, dirs::is_elevated());
+    let mut capabilities = None;
+    if let Ok((begun, _)) = &trial {
+        match begun.capabilities() {
+            Ok(told) => capabilities = Some(told),
+            Err(what) => {
+                let remedy = "mend its NPGetCaps".to_owned();
+                trial = Err(LoadError { file: path, what, remedy });
+            }
+        }
+    }
     let can = capabilities.as_ref().map(can).unwrap_or_default();
     let net_type = capabilities.map(|capabilities| capabilities.net_type);
-    registration::tell_check(
+    let calls = match &trial {
+        Ok((trial, _)) if arguments.call => trial.connect(),
+        _ => Vec::new(),
+    };
+    check::tell(
         &file,
-        loaded.as_ref().err(),
+        trial.as_ref().map(|trial| trial.1),
         json!({ "can": can, "net_type": net_type }),
+        &calls,
         output,
         || format!("network type 0x{:08X}; can {}", net_type.unwrap_or(0), can.join(", ")),
     )

@@ -3,7 +3,7 @@
 use crate::answer::{self, CommandAnswer, MAX_OUTPUT};
 use crate::keeper::{self, end_descendants};
 use crate::sandbox;
-use crate::serve::Listening;
+use crate::serve::{Listening, Refusal};
 use mpr_core::device::LocalDevice;
 use mpr_helper::host::{Answer, Call, Event, Said, Sandbox};
 use mpr_plugin::Status;
@@ -50,15 +50,15 @@ struct Told {
 }
 
 impl Command {
-    pub(crate) fn new(command: Vec<String>, sandbox: Sandbox) -> Result<Self, String> {
+    pub(crate) fn new(command: Vec<String>, sandbox: Sandbox) -> Result<Self, Refusal> {
         // What a command leaves behind, in whichever group or session, becomes a child of this process.
         // SAFETY: takes integers.
         if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } != 0 {
-            return Err(io::Error::last_os_error().to_string());
+            return Err(Refusal::of_process(io::Error::last_os_error().to_string()));
         }
-        sandbox::enter(sandbox, true)?;
+        sandbox::enter(sandbox, true).map_err(Refusal::of_process)?;
         let mut words = command.into_iter();
-        let program = words.next().ok_or("it names no program")?;
+        let program = words.next().ok_or_else(|| Refusal::of_process("it names no program".into()))?;
         Ok(Command { program, arguments: words.collect(), contexts: HashMap::new(), last: 0 })
     }
 

@@ -1,7 +1,7 @@
 //! A notification library, called in this process.
 
 use crate::sandbox;
-use crate::serve::Listening;
+use crate::serve::{Listening, Refusal};
 use mpr::config::Events;
 use mpr::library::LoadedNotifyee;
 use mpr::{extended_error, isolated};
@@ -29,12 +29,12 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    pub(crate) fn load(path: &Path, add: bool, cancel: bool, sandbox: Sandbox) -> Result<Self, String> {
-        confine(true).map_err(|error| format!("its process cannot be confined: {error}"))?;
-        sandbox::enter(sandbox, false)?;
+    pub(crate) fn load(path: &Path, add: bool, cancel: bool, sandbox: Sandbox) -> Result<Self, Refusal> {
+        confine(true)
+            .map_err(|error| Refusal::of_process(format!("its process cannot be confined: {error}")))?;
+        sandbox::enter(sandbox, false).map_err(Refusal::of_process)?;
         isolated::refuse_operations();
-        let library = LoadedNotifyee::load(path, Events { add, cancel }, dirs::is_elevated())
-            .map_err(|error| format!("{}; {}", error.what, error.remedy))?;
+        let library = LoadedNotifyee::load(path, Events { add, cancel }, dirs::is_elevated())?;
         Ok(Library { library, contexts: HashMap::new(), last: 0 })
     }
 

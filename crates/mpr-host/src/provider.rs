@@ -2,7 +2,7 @@
 
 use crate::library::{confine, said};
 use crate::sandbox;
-use crate::serve::{Hosted, malformed};
+use crate::serve::{Hosted, Refusal, malformed};
 use mpr::library::LoadedProvider;
 use mpr::{extended_error, isolated};
 use mpr_helper::dirs;
@@ -43,13 +43,13 @@ struct Open {
 type Asked = Ask<Vec<u16>, Zeroizing<Vec<u8>>>;
 
 impl Provider {
-    pub(crate) fn load(path: &Path, sandbox: Sandbox) -> Result<Self, String> {
-        confine(false).map_err(|error| format!("its process cannot be confined: {error}"))?;
-        sandbox::enter(sandbox, false)?;
+    pub(crate) fn load(path: &Path, sandbox: Sandbox) -> Result<Self, Refusal> {
+        confine(false)
+            .map_err(|error| Refusal::of_process(format!("its process cannot be confined: {error}")))?;
+        sandbox::enter(sandbox, false).map_err(Refusal::of_process)?;
         isolated::refuse_operations();
         isolated::refuse_isolated_providers();
-        let provider = LoadedProvider::load(path, dirs::is_elevated())
-            .map_err(|error| format!("{}; {}", error.what, error.remedy))?;
+        let provider = LoadedProvider::load(path, dirs::is_elevated())?;
         Ok(Provider { provider, open: HashMap::new(), last: 0 })
     }
 }

@@ -4,10 +4,30 @@ use crate::command::Command;
 use crate::inbox::Inbox;
 use crate::library::Library;
 use crate::provider::Provider;
+use mpr::library::LoadError;
 use mpr_helper::frame::{self, FrameError, Kind};
 use mpr_helper::host::{Answer, Call, Load, Loaded, Malformed, Reply};
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
+
+/// Why something cannot be called.
+pub(crate) struct Refusal {
+    what: String,
+    remedy: String,
+}
+
+impl Refusal {
+    /// Of the process it was to run in.
+    pub(crate) fn of_process(what: String) -> Self {
+        Refusal { what, remedy: "see mpr doctor".into() }
+    }
+}
+
+impl From<LoadError> for Refusal {
+    fn from(error: LoadError) -> Self {
+        Refusal { what: error.what, remedy: error.remedy }
+    }
+}
 
 /// What is called.
 pub(crate) trait Hosted {
@@ -42,7 +62,7 @@ pub(crate) fn converse(stream: UnixStream) -> io::Result<()> {
         Kind::Json => serde_json::from_slice(body)?,
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
-    let loaded: Result<Box<dyn Hosted>, String> = match load {
+    let loaded: Result<Box<dyn Hosted>, Refusal> = match load {
         Load::Library { path, add, cancel, sandbox } => {
             Library::load(&path, add, cancel, sandbox).map(|library| Box::new(library) as _)
         }
@@ -58,7 +78,9 @@ pub(crate) fn converse(stream: UnixStream) -> io::Result<()> {
             frame::write_json(&mut to, &Loaded::Ready)?;
             hosted
         }
-        Err(what) => return frame::write_json(&mut to, &Loaded::Refused { what }),
+        Err(Refusal { what, remedy }) => {
+            return frame::write_json(&mut to, &Loaded::Refused { what, remedy });
+        }
     };
     let mut wire = Vec::new();
     while let Some((kind, body)) = from.next()? {

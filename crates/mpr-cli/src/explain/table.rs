@@ -48,7 +48,8 @@ explanations! {
         "see what the server offers: mpr browse REMOTE";
     NET_ERROR: "Something unexpected happened on the network.",
         ["the server broke off the conversation, or answered what nobody can understand",
-         "a provider or notification library failed inside"],
+         "a provider or notification library failed inside",
+         "a provider in a process of its own crashed, or missed its deadline"],
         "see whether everything is in order here: mpr doctor";
     BAD_DEV_TYPE: "A disk was to be connected to a printer's device, or the other way round.",
         ["a drive letter was given for a print queue, or LPTn for a disk share"],
@@ -127,7 +128,8 @@ explanations! {
         "see it: mpr list; disconnect it first, or connect as the same user";
     NO_NETWORK: "There is no network.",
         ["no network provider is loaded",
-         "the network the provider serves is not running"],
+         "the network the provider serves is not running",
+         "a provider in a process of its own failed three times in a row, and is not asked for a minute"],
         "see what was left out and why: mpr doctor";
     CANCEL: "The operation was cancelled.",
         ["a notification library refused it",

@@ -9,9 +9,7 @@ mod document;
 pub(crate) use document::{Document, is_new};
 
 use crate::failure::Failure;
-use crate::library_file::LibraryFile;
 use crate::output::{Output, clean};
-use mpr::library::LoadError;
 use mpr_helper::dirs;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -317,49 +315,6 @@ pub(crate) fn absolute(path: &Path) -> Result<String, Failure> {
     let absolute = std::path::absolute(path).ok().and_then(|path| path.into_os_string().into_string().ok());
     absolute
         .ok_or_else(|| Failure::Usage(format!("'{}' cannot stand in a configuration file", path.display())))
-}
-
-/// Tells what is known of a plug-in's file and what came of loading it.
-pub(crate) fn tell_check(
-    file: &LibraryFile,
-    refused: Option<&LoadError>,
-    more: serde_json::Value,
-    output: &Output,
-    loaded: impl FnOnce() -> String,
-) -> Result<(), Failure> {
-    if output.json {
-        let refused = refused.map(|error| json!({ "what": error.what, "remedy": error.remedy }));
-        output
-            .object(&json!({ "file": file, "loaded": refused.is_none(), "refused": refused, "as": more }))?;
-    } else {
-        output.line(format_args!("file          {}", file.path.display()))?;
-        output.line(format_args!(
-            "owner         user {}, group {}, mode {:04o}",
-            file.owner, file.group, file.mode
-        ))?;
-        match &file.elf {
-            None => output.line("format        not an ELF file")?,
-            Some(elf) => {
-                let kind = if elf.shared_object { "shared object" } else { "not a shared object" };
-                output.line(format_args!("format        ELF {kind} for {}", clean(&elf.architecture)))?;
-                let exports = if elf.exports.is_empty() {
-                    "nothing the router looks for".into()
-                } else {
-                    elf.exports.join(", ")
-                };
-                output.line(format_args!("exports       {}", clean(&exports)))?;
-                output.line(format_args!("needs         {}", clean(&elf.needs.join(", "))))?;
-            }
-        }
-        match refused {
-            None => output.line(format_args!("loaded        yes: {}", clean(&loaded())))?,
-            Some(error) => {
-                output.line(format_args!("loaded        no: {}", clean(&error.what)))?;
-                output.line(format_args!("to mend it    {}", clean(&error.remedy)))?;
-            }
-        }
-    }
-    if refused.is_some() { Err(Failure::Told) } else { Ok(()) }
 }
 
 #[cfg(test)]

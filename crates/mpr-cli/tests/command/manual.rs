@@ -32,3 +32,15 @@ fn every_shell_gets_its_completions() {
     }
     it.mpr(&["completions", "tcsh"]).code(2);
 }
+
+#[test]
+fn every_code_is_in_a_page_of_its_own_section() {
+    let it = Environment::new();
+    let man1 = it.path("man/man1");
+    it.out(&["man", man1.to_str().unwrap()]);
+    let page = it.read("man/man7/mpr-errors.7");
+    for known in mpr_plugin::abi::STATUSES {
+        assert!(page.contains(&format!("\\fB{}\\fR", known.status.0)), "{}", known.status.0);
+    }
+    assert!(page.contains(".TH mpr\\-errors 7"), "{page}");
+}

@@ -178,7 +178,64 @@ fn a_library_is_checked_by_path_and_by_name() {
         assert_eq!(checked["file"]["elf"]["shared_object"], true);
     }
     let text = it.out(&["notifyee", "check", "audit"]);
-    assert!(text.contains("loaded        yes: is told of connects alone\n"), "{text}");
+    assert!(
+        text.contains("loaded        yes, in ") && text.contains(" ms: is told of connects alone\n"),
+        "{text}"
+    );
+    assert!(!text.contains("called"), "nobody asked for that: {text}");
+}
+
+#[test]
+fn a_library_is_called_for_a_name_that_is_nobodys_if_that_is_asked_for() {
+    let it = Environment::new();
+    let source = r#"
+        DWORD AddConnectNotify(NOTIFYINFO *i, NOTIFYADD *a) {
+            if (i->when == 1) { i->context = i; return 0; }
+            return a->resource.remote[2] == 'm' && i->status == 67 ? 0 : 1;
+        }
+        DWORD CancelConnectNotify(NOTIFYINFO *i, NOTIFYCANCEL *c) { return 1223; }"#;
+    let library = it.compile("both", source, &[]);
+    let checked = &it.json(&["notifyee", "check", library.to_str().unwrap(), "--call", "--json"])[0];
+    let calls: Vec<_> =
+        checked["calls"].as_array().unwrap().iter().map(|one| (&one["call"], &one["status"])).collect();
+    let told = |call: &str, status: u32| (serde_json::json!(call), serde_json::json!(status));
+    let expected =
+        [told("before a connect", 0), told("after a connect", 0), told("before a disconnect", 1223)];
+    assert_eq!(calls, expected.iter().map(|one| (&one.0, &one.1)).collect::<Vec<_>>());
+    assert!(
+        checked["calls"][0]["ms"].as_f64().is_some() && checked["load_ms"].as_f64().is_some(),
+        "{checked}"
+    );
+}
+
+#[test]
+fn a_library_that_hangs_or_crashes_is_checked_all_the_same() {
+    let it = Environment::new();
+    let hanging = it.compile(
+        "hanging",
+        "#include <unistd.h>\nDWORD AddConnectNotify(NOTIFYINFO *i, NOTIFYADD *a) { for (;;) pause(); }",
+        &[],
+    );
+    let arguments = ["notifyee", "check", hanging.to_str().unwrap(), "--call", "--timeout-ms", "300"];
+    let outcome = it.mpr(&arguments).code(1);
+    assert!(
+        outcome.out.contains("before a connect: no answer: ")
+            && outcome.out.contains("did not answer within 300 ms"),
+        "{}",
+        outcome.out
+    );
+    let crashing = it.compile(
+        "crashing",
+        "__attribute__((constructor)) static void start(void) { abort(); }
+         DWORD AddConnectNotify(NOTIFYINFO *i, NOTIFYADD *a) { return 0; }",
+        &[],
+    );
+    let outcome = it.mpr(&["notifyee", "check", crashing.to_str().unwrap()]).code(1);
+    assert!(
+        outcome.out.contains("loaded        no: the notification library crashed (signal 6)"),
+        "{}",
+        outcome.out
+    );
 }
 
 #[test]

@@ -89,6 +89,10 @@ fn a_provider_is_checked() {
     let checked = &it.json(&["provider", "check", "test", "--json"])[0];
     assert_eq!(checked["loaded"], true);
     assert_eq!(checked["as"]["net_type"], 0x7F01_0000);
+    assert_eq!(checked["calls"], serde_json::json!([]));
+    let called = &it.json(&["provider", "check", "test", "--call", "--json"])[0]["calls"];
+    assert_eq!((&called[0]["call"], &called[0]["status"]), (&"start".into(), &0.into()));
+    assert_eq!((&called[1]["call"], &called[1]["status"]), (&"connect".into(), &67.into()), "{called}");
     let exports = checked["file"]["elf"]["exports"].as_array().unwrap();
     assert!(exports.iter().any(|one| one == "NPGetCaps"), "{exports:?}");
     assert_eq!(checked["file"]["elf"]["needs"], serde_json::json!(["libc.so.6"]));

@@ -74,6 +74,8 @@ pub enum Loaded {
     Refused {
         /// Why.
         what: String,
+        /// What to do about it; empty if nobody knows.
+        remedy: String,
     },
 }
 

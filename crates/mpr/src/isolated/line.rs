@@ -92,9 +92,9 @@ impl Line {
         });
         match loaded {
             Ok(Loaded::Ready) => Ok(line),
-            Ok(Loaded::Refused { what }) => {
+            Ok(Loaded::Refused { what, remedy }) => {
                 line.hang_up();
-                Err(Silence::Unloaded(what))
+                Err(Silence::Unloaded { what, remedy })
             }
             Err(silence) => {
                 line.hang_up();

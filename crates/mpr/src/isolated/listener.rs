@@ -194,7 +194,7 @@ impl Notifyee for Isolated {
     }
 }
 
-fn blank<'a>(event: host::Event) -> Call<&'a [u16]> {
+pub(super) fn blank<'a>(event: host::Event) -> Call<&'a [u16]> {
     Call {
         number: 0,
         event,

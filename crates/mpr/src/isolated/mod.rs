@@ -8,10 +8,12 @@ mod line;
 mod listener;
 mod provider;
 mod silence;
+mod trial;
 mod turn;
 
 pub(crate) use listener::Isolated;
 pub(crate) use provider::IsolatedProvider;
+pub use trial::{Trial, Tried};
 
 use crate::config::{NotifyeeEntry, ProviderEntry};
 use crate::extended_error;

@@ -89,8 +89,7 @@ impl IsolatedProvider {
         };
         let capabilities = match host.capabilities() {
             Ok(capabilities) => capabilities,
-            Err(Silence::Unloaded(what)) => {
-                let remedy = format!("see: mpr provider check '{}'", entry.path.display());
+            Err(Silence::Unloaded { what, remedy }) => {
                 return Err(LoadError { file: entry.path.clone(), what, remedy });
             }
             Err(silence) => {
@@ -178,7 +177,7 @@ impl ProviderHost {
     fn fail(&self, function: Function, silence: &Silence, limit: u32) -> Status {
         let name = &self.hosted.name;
         let what = match silence {
-            Silence::Unstarted(_) | Silence::Unloaded(_) => silence.describe(name, limit),
+            Silence::Unstarted(_) | Silence::Unloaded { .. } => silence.describe(name, limit),
             _ => silence.describe(&format!("{} of {name}", function.name()), limit),
         };
         trace::remark(silence.word(), || what.clone());
@@ -196,7 +195,7 @@ impl ProviderHost {
         let status = match silence {
             Silence::Busy => Status::FUNCTION_BUSY,
             Silence::TooLong => Status::BAD_VALUE,
-            Silence::Unstarted(_) | Silence::Unloaded(_) => Status::NO_NETWORK,
+            Silence::Unstarted(_) | Silence::Unloaded { .. } => Status::NO_NETWORK,
             _ => Status::NET_ERROR,
         };
         self.tell(status, &what)
@@ -213,7 +212,7 @@ fn deadline(milliseconds: u32) -> Instant {
     Instant::now() + Duration::from_millis(milliseconds.into())
 }
 
-fn blank<'a>(function: Function) -> Ask<&'a [u16], &'a [u8]> {
+pub(super) fn blank<'a>(function: Function) -> Ask<&'a [u16], &'a [u8]> {
     Ask {
         number: 0,
         function,
@@ -225,7 +224,7 @@ fn blank<'a>(function: Function) -> Ask<&'a [u16], &'a [u8]> {
     }
 }
 
-fn texts<const N: usize>(names: [Option<&WideStr>; N]) -> [Option<&[u16]>; 4] {
+pub(super) fn texts<const N: usize>(names: [Option<&WideStr>; N]) -> [Option<&[u16]>; 4] {
     let mut texts = [None; 4];
     for (text, name) in texts.iter_mut().zip(names) {
         *text = name.map(WideStr::as_slice);

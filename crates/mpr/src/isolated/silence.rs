@@ -22,7 +22,12 @@ pub(super) enum Silence {
     /// The host could not be started.
     Unstarted(io::Error),
     /// It could not load the plug-in.
-    Unloaded(String),
+    Unloaded {
+        /// Why.
+        what: String,
+        /// What to do about it; empty if nobody knows.
+        remedy: String,
+    },
     /// The command gave no answer.
     Failed(String),
 }
@@ -44,7 +49,7 @@ impl Silence {
             Silence::Garbage => "garbage",
             Silence::TooLong => "too-long",
             Silence::Unstarted(_) => "unstarted",
-            Silence::Unloaded(_) => "unloaded",
+            Silence::Unloaded { .. } => "unloaded",
             Silence::Failed(_) => "failed",
         }
     }
@@ -69,7 +74,10 @@ impl Silence {
             Silence::Garbage => format!("{name} answered with garbage"),
             Silence::TooLong => format!("{name} cannot be told of names that long"),
             Silence::Unstarted(error) => format!("{name} cannot be run: {error}"),
-            Silence::Unloaded(what) => format!("{name} could not be loaded: {what}"),
+            Silence::Unloaded { what, remedy } if remedy.is_empty() => {
+                format!("{name} could not be loaded: {what}")
+            }
+            Silence::Unloaded { what, remedy } => format!("{name} could not be loaded: {what}; {remedy}"),
             Silence::Failed(what) => format!("{name} failed: {what}"),
         }
     }

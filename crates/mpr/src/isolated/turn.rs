@@ -123,18 +123,27 @@ impl Talking<'_> {
         question: &mut Q,
         deadline: Instant,
     ) -> Result<(u32, Q::Answer), Silence> {
+        let line = self.take_line(deadline)?;
+        self.ask_on(line, question, deadline)
+    }
+
+    /// Starts a host and asks nothing of it.
+    pub(super) fn open(&mut self, deadline: Instant) -> Result<(), Silence> {
+        self.line = Some(self.take_line(deadline)?);
+        Ok(())
+    }
+
+    /// The line to a host that is there, else to a new one.
+    fn take_line(&mut self, deadline: Instant) -> Result<Line, Silence> {
         // One that ended since, or said something unasked, is replaced: nobody has been waiting for it.
         if let Some(line) = self.line.take_if(|line| !line.is_quiet()) {
             line.hang_up();
         }
-        let line = match self.line.take() {
-            Some(line) => line,
-            None => {
-                self.generation = next(self.generation);
-                Line::open(&self.hosted.load, self.generation, deadline)?
-            }
-        };
-        self.ask_on(line, question, deadline)
+        if let Some(line) = self.line.take() {
+            return Ok(line);
+        }
+        self.generation = next(self.generation);
+        Line::open(&self.hosted.load, self.generation, deadline)
     }
 
     /// Asks the host of this generation; `None` if that one is gone.
