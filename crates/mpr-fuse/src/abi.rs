@@ -104,6 +104,8 @@ pub(crate) mod fattr {
 pub(crate) mod notice {
     pub(crate) const INVAL_INODE: i32 = 2;
     pub(crate) const INVAL_ENTRY: i32 = 3;
+    /// A name is asked about again, not taken away. Kernels before 6.2 take it away.
+    pub(crate) const EXPIRE_ONLY: u32 = 1;
 }
 
 pub(crate) const GETATTR_FH: u32 = 1;

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::abi::opcode;
 use crate::queue::{Queue, Waiting};
 use crate::reply;
-use crate::signals::{Verdict, verdict};
+use crate::signals::{Verdict, is_ending, verdict};
 
 /// How often those who wait are looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -97,8 +97,9 @@ pub(crate) fn interrupt(queues: &[Arc<Queue>], unique: u64) {
 fn let_go_if_due(queue: &Queue, waiting: &Waiting, looks: u32) {
     let due = match verdict(waiting.header.pid) {
         Verdict::Dying => true,
-        Verdict::AskedToEnd => looks >= PATIENCE && only_asks(waiting.header.opcode),
-        Verdict::Waiting => false,
+        Verdict::AskedToEnd if only_asks(waiting.header.opcode) => looks >= PATIENCE,
+        // Ended or not, the kernel closes its files, and asks what has become of what was written to them.
+        _ => waiting.header.opcode == opcode::FLUSH && is_ending(waiting.header.pid),
     };
     if due {
         queue.answer(waiting, -libc::EINTR, &[]);

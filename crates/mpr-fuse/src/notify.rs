@@ -23,7 +23,7 @@ pub enum Notice {
         /// Whether its contents are meant.
         contents: bool,
     },
-    /// What it believes of a name.
+    /// What it believes of a name: it asks again, and whoever is in the directory stays there.
     Entry {
         /// The directory.
         parent: u64,
@@ -142,7 +142,7 @@ fn tell(device: &File, notice: &Notice) -> io::Result<()> {
         Notice::Entry { parent, name } => {
             out.u64(*parent);
             out.u32(u32::try_from(name.len()).unwrap_or(u32::MAX));
-            out.u32(0);
+            out.u32(notice::EXPIRE_ONLY);
             out.bytes.extend_from_slice(name.as_bytes());
             out.bytes.push(0);
             notice::INVAL_ENTRY

@@ -140,6 +140,8 @@ pub struct Write {
     pub handle: u64,
     /// Where in it.
     pub offset: u64,
+    /// Whether that is meant to be its end, wherever this is by now.
+    pub append: bool,
 }
 
 /// A message of the kernel's.
@@ -219,11 +221,13 @@ fn write(mut fields: Fields<'_>) -> Result<Message<'_>, Malformed> {
     let handle = fields.u64()?;
     let offset = fields.u64()?;
     let size = fields.u32()? as usize;
-    fields.skip(abi::WRITE_HEADER - abi::IN_HEADER - 20)?;
+    let (_write_flags, _owner) = (fields.u32()?, fields.u64()?);
+    let append = fields.u32()?.cast_signed() & libc::O_APPEND != 0;
+    fields.skip(4)?;
     if fields.0.len() < size {
         return Err(Malformed);
     }
-    Ok(Message::Write(Write { handle, offset }, abi::WRITE_HEADER..abi::WRITE_HEADER + size))
+    Ok(Message::Write(Write { handle, offset, append }, abi::WRITE_HEADER..abi::WRITE_HEADER + size))
 }
 
 /// Everything that is answered, but for writes. `None` for what we do not know.
@@ -410,7 +414,7 @@ mod tests {
         let message = message(opcode::WRITE, 9, &fields);
         let (_, asked) = Message::parse(&message).unwrap();
         let Message::Write(write, range) = asked else { panic!("{asked:?}") };
-        assert_eq!(write, Write { handle: 5, offset: 7 });
+        assert_eq!(write, Write { handle: 5, offset: 7, append: false });
         assert_eq!(&message[range], b"abc");
     }
 

@@ -30,6 +30,21 @@ pub(crate) fn verdict(thread: u32) -> Verdict {
     }
 }
 
+/// Whether a thread is on its way out: what it closes now is closed by the kernel, and it hears of nothing more.
+pub(crate) fn is_ending(thread: u32) -> bool {
+    match fs::read_to_string(format!("/proc/{thread}/stat")) {
+        // The name of the program is in brackets and may hold anything; the flags are the seventh field after it.
+        Ok(stat) => stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(6)?.parse::<u64>().ok())
+            .is_none_or(|flags| flags & EXITING != 0),
+        Err(_) => true,
+    }
+}
+
+/// `PF_EXITING` of the kernel's.
+const EXITING: u64 = 4;
+
 fn judge(status: &str) -> Option<Verdict> {
     let set = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -106,6 +121,8 @@ mod tests {
     #[test]
     fn this_thread_waits_and_one_that_is_not_there_is_gone() {
         assert_eq!(verdict(std::process::id()), Verdict::Waiting);
+        assert!(!is_ending(std::process::id()));
+        assert!(is_ending(0));
         assert_eq!(verdict(0), Verdict::Dying);
     }
 

@@ -42,6 +42,8 @@ const ASKING: Duration = Duration::from_secs(10);
 const REACHING: Duration = Duration::from_secs(40);
 /// How long a killed helper may take to be gone.
 const DYING: Duration = Duration::from_secs(2);
+/// How long saying goodbye to the server may take: whoever still has a file open is let go only afterwards.
+const PARTING: Duration = Duration::from_secs(1);
 /// Shares in one event: well below the longest frame, whatever their names and comments.
 const SHARES_AT_ONCE: usize = 200;
 
@@ -458,7 +460,7 @@ impl Serving {
         // Whoever ordered the end is told of it before this process is gone.
         let answered = async { while orders.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(Duration::from_secs(1), answered).await;
-        serving.filesystem.remote().shut_down().await;
+        let _ = tokio::time::timeout(PARTING, serving.filesystem.remote().shut_down()).await;
     }
 
     /// Frees the name as soon as the mount is not in its place any more. Somebody else may have unmounted it

@@ -132,6 +132,23 @@ impl<R: RemoteFs> Inner<R> {
     }
 }
 
+/// A directory of which nothing is known.
+pub(super) fn nothing_known() -> Attributes {
+    let never = SystemTime::UNIX_EPOCH;
+    Attributes {
+        kind: Kind::Directory,
+        size: 0,
+        allocated: 0,
+        accessed: never,
+        modified: never,
+        changed: never,
+        created: never,
+        id: 0,
+        read_only: false,
+        links: 1,
+    }
+}
+
 /// A name the kernel gave us, as servers can have it.
 pub(super) fn name_of(name: &OsStr) -> Result<&str> {
     let name = name.to_str().ok_or(Errno(libc::EILSEQ))?;

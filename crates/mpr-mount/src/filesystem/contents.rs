@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mpr_fuse::{Reply, Room};
+use mpr_fuse::{Notice, Reply, Room, Write};
 use mpr_remotefs::{Allocation, Errno, RemoteFs, Result, Seek};
 
 use super::attributes::MAX_NAME;
@@ -25,25 +25,34 @@ impl<R: RemoteFs> Inner<R> {
         }
     }
 
-    pub(super) async fn write(&self, ino: u64, handle: u64, offset: u64, data: Bytes) -> Result<()> {
+    pub(super) async fn write(&self, ino: u64, write: Write, data: Bytes) -> Result<()> {
+        let Write { handle, mut offset, append } = write;
         let open = self.handle(ino, Some(handle), |open| open.access.write).ok_or(Errno::CLOSED)?;
-        let len = data.len() as u64;
-        if !self.is_locked_here(ino, offset, len) {
-            return self.remote.write(&open.file, offset, data).await;
+        let mut moved = false;
+        if append && !self.remote.lease(&open.file).write {
+            // The kernel knows the end of the file of a moment ago. Whoever else appends is not to lose it.
+            let end = self.remote.stat_open(&open.file).await?.size;
+            moved = end > offset;
+            offset = offset.max(end);
         }
+        let len = data.len() as u64;
         let holder = self.holder(ino, offset, len).filter(|open| open.access.write).unwrap_or(open);
-        self.remote.write(&holder.file, offset, data).await
+        self.remote.write(&holder.file, offset, data).await?;
+        if moved && let Some(notifier) = self.notifier.get() {
+            // It believes these bytes to be where it wanted them.
+            notifier.tell(Notice::Inode { node: ino, contents: true });
+        }
+        Ok(())
     }
 
     /// A program closes one of its descriptors.
-    pub(super) async fn answer_flush(&self, ino: u64, handle: u64, owner: u64, asker: u32, reply: Reply) {
+    pub(super) async fn answer_flush(&self, ino: u64, handle: u64, owner: u64, reply: Reply) {
         self.unlock_owner(ino, owner).await;
         let Ok(open) = self.exactly(ino, handle) else { return say(reply, Err(Errno::CLOSED)) };
         // What was only read has nothing to report.
         if !open.access.write {
             return say(reply, Ok(()));
         }
-        let _ = asker;
         say(reply, self.remote.settle(&open.file).await);
     }
 

@@ -1,11 +1,11 @@
 //! Reading directories.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use mpr_fuse::{Listing, OpenMode, Reply};
-use mpr_remotefs::{Attributes, Entry, Errno, Kind, RemoteFs, Result};
+use mpr_remotefs::{Entry, Errno, RemoteFs, Result};
 
+use super::attributes::nothing_known;
 use super::{Inner, locked};
 
 /// A directory that is being read.
@@ -63,7 +63,7 @@ impl<R: RemoteFs> Inner<R> {
         let listed = if plus {
             self.list(&reading, offset, |dot, next, entry| match entry {
                 None => {
-                    let attr = self.dot(dot);
+                    let attr = self.attr_as(dot, &nothing_known());
                     listing.add_name_only(&attr, next, dot_name(next))
                 }
                 Some(entry) => {
@@ -160,23 +160,6 @@ impl<R: RemoteFs> Inner<R> {
             self.remote.close_directory(&directory).await;
         }
         self.has_closed(reading.ino);
-    }
-
-    fn dot(&self, ino: u64) -> mpr_fuse::Attr {
-        let never = SystemTime::UNIX_EPOCH;
-        let directory = Attributes {
-            kind: Kind::Directory,
-            size: 0,
-            allocated: 0,
-            accessed: never,
-            modified: never,
-            changed: never,
-            created: never,
-            id: 0,
-            read_only: false,
-            links: 1,
-        };
-        self.attr_as(ino, &directory)
     }
 }
 

@@ -223,8 +223,7 @@ impl<R: RemoteFs> Filesystem for Mounted<R> {
                 }
             }),
             Operation::Flush { handle, owner } => {
-                let asker = header.pid;
-                self.start(|fs| async move { fs.answer_flush(node, handle, owner, asker, reply).await });
+                self.start(|fs| async move { fs.answer_flush(node, handle, owner, reply).await });
             }
             Operation::Release { handle, .. } => {
                 // The table changes before this request is done with, so that what comes next finds the file
@@ -314,7 +313,7 @@ impl<R: RemoteFs> Filesystem for Mounted<R> {
         let node = header.node;
         self.start(|fs| async move {
             let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
-            match fs.write(node, write.handle, write.offset, data).await {
+            match fs.write(node, write, data).await {
                 Ok(()) => _ = reply.written(len),
                 Err(error) => _ = reply.error(error.0),
             }

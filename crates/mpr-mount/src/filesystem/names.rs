@@ -5,10 +5,15 @@ use std::time::Duration;
 use mpr_fuse::{Entry, Reply};
 use mpr_remotefs::{Access, Creation, Errno, Kind, RemoteFs, Result};
 
+use super::attributes::nothing_known;
 use super::{Inner, locked};
 
 /// How long removing a directory waits for files in it that were removed and are being closed.
 const SETTLE: Duration = Duration::from_millis(500);
+/// A lifetime as short as this is that of what nobody tells the changes of.
+const UNTOLD: Duration = Duration::from_secs(1);
+/// How long it may be believed that a name is free: if changes were missed, it cannot be told which names those are.
+const NOTHING: Duration = Duration::from_secs(5);
 
 impl<R: RemoteFs> Inner<R> {
     async fn lookup(&self, parent: u64, name: &str) -> Result<Entry> {
@@ -28,8 +33,18 @@ impl<R: RemoteFs> Inner<R> {
     }
 
     pub(super) async fn answer_lookup(&self, parent: u64, name: &str, reply: Reply) {
-        let found = self.lookup(parent, name).await;
+        let found = match self.lookup(parent, name).await {
+            Err(Errno::NOT_FOUND) if self.lifetime() > UNTOLD => Ok(self.nothing()),
+            found => found,
+        };
         self.tell_entry(found, reply);
+    }
+
+    /// That there is nothing of a name, which may be believed for a while where new names are told as events.
+    fn nothing(&self) -> Entry {
+        let valid = self.lifetime().min(NOTHING);
+        let attr = self.attr_as(0, &nothing_known());
+        Entry { node: 0, name_valid: valid, attr_valid: Duration::ZERO, attr }
     }
 
     pub(super) async fn make_file(&self, parent: u64, name: &str, mode: u32) -> Result<Entry> {

@@ -10,12 +10,12 @@ use super::Inner;
 
 const USER: &str = "user.";
 
-/// The name of an attribute as servers have it.
+/// The name of an attribute, if it is one that servers may have.
 pub(super) fn name_of(name: &OsStr) -> Result<&str> {
     let name = name.to_str().ok_or(Errno(libc::EILSEQ))?;
     match name.strip_prefix(USER) {
         Some("") => Err(Errno(libc::EINVAL)),
-        Some(name) => Ok(name),
+        Some(_) => Ok(name),
         None => Err(Errno::UNSUPPORTED),
     }
 }
@@ -32,9 +32,9 @@ impl<R: RemoteFs> Inner<R> {
             Err(Errno::UNSUPPORTED) => Vec::new(),
             names => names?,
         };
-        let mut list = Vec::with_capacity(names.iter().map(|name| USER.len() + name.len() + 1).sum());
-        for name in names.iter().filter(|name| !name.is_empty() && !name.contains('\0')) {
-            list.extend_from_slice(USER.as_bytes());
+        let mut list = Vec::with_capacity(names.iter().map(|name| name.len() + 1).sum());
+        // What another client gave a name that is none here is not shown.
+        for name in names.iter().filter(|name| name_of(OsStr::new(name)).is_ok() && !name.contains('\0')) {
             list.extend_from_slice(name.as_bytes());
             list.push(0);
         }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn only_attributes_of_the_user_are_asked_for() {
-        assert_eq!(name_of(OsStr::new("user.a.b")), Ok("a.b"));
+        assert_eq!(name_of(OsStr::new("user.a.b")), Ok("user.a.b"));
         assert_eq!(name_of(OsStr::new("security.capability")), Err(Errno::UNSUPPORTED));
         assert_eq!(name_of(OsStr::new("user.")), Err(Errno(libc::EINVAL)));
     }

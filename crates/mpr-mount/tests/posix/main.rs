@@ -3,4 +3,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod attributes;
+mod directories;
 mod interrupts;
+mod links;
+mod locks;
+mod room;
