@@ -20,6 +20,8 @@ cargo xtask setup                           only install what the tests need (as
 cargo xtask fuzz [SECONDS] [TARGET...]      run the fuzz targets, 60 seconds each unless said otherwise
 cargo xtask sanitize                        run the tests of the C boundary under AddressSanitizer
 cargo xtask torture [--long] [NAME...]      let others' programs loose on mounted shares; --list names them
+cargo xtask bench-smb [--peers] [--quick] [--rounds N] [--write]
+                                            measure mounted shares, beside peers; --write: into docs/benchmarks
 cargo xtask install [--destdir DIRECTORY]   build, and put everything where programs look for it (as root)
 cargo demo                                  connect, watch, list, use and cancel, with nothing set up
 ";
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::run(&rest),
         "sanitize" => sanitize::run().map(|summary| summary.is_good()),
         "torture" => trials::torture(&rest),
+        "bench-smb" => trials::bench(&rest),
         "install" => install::install(&rest),
         "demo" => demo::run(),
         // Not for people: what `cargo test` runs test programs through where nothing can be mounted.

@@ -35,13 +35,30 @@ const PACKAGES: &[Package] = &[
     Package { name: "iproute2", file: "/usr/sbin/ip", needed_for: "networks of the tests' own" },
 ];
 
+/// What our mounts are measured beside.
+const PEERS: &[Package] = &[
+    Package { name: "rclone", file: "/usr/bin/rclone", needed_for: "a peer to measure" },
+    Package { name: "smbnetfs", file: "/usr/bin/smbnetfs", needed_for: "a peer to measure" },
+    Package { name: "gvfs-fuse", file: "/usr/libexec/gvfsd-fuse", needed_for: "a peer to measure" },
+    Package { name: "gvfs-backends", file: "/usr/libexec/gvfsd-smb", needed_for: "a peer to measure" },
+    Package { name: "libglib2.0-bin", file: "/usr/bin/gio", needed_for: "a peer to measure" },
+    Package { name: "dbus", file: "/usr/bin/dbus-run-session", needed_for: "a peer to measure" },
+    Package { name: "sshfs", file: "/usr/bin/sshfs", needed_for: "a peer to measure" },
+    Package { name: "openssh-server", file: "/usr/sbin/sshd", needed_for: "a peer to measure" },
+];
+
 /// Programs of crates.io that judge mounted shares. They are run, not linked; built into `target/tools`.
 const TOOLS: &[(&str, &str)] = &[("fsx", "0.3.2"), ("pjdfstest", "0.2.2")];
 
 /// Installs what is missing.
 pub(crate) fn everything() -> Result<()> {
-    packages()?;
+    install(PACKAGES)?;
     tools()
+}
+
+/// Installs the peers.
+pub(crate) fn peers() -> Result<()> {
+    install(PEERS)
 }
 
 /// Builds the programs of crates.io, once.
@@ -61,9 +78,9 @@ fn tools() -> Result<()> {
 }
 
 /// Installs what is missing, as root; names it, otherwise.
-fn packages() -> Result<()> {
+fn install(packages: &'static [Package]) -> Result<()> {
     let missing: Vec<&Package> =
-        PACKAGES.iter().filter(|package| !Path::new(package.file).exists()).collect();
+        packages.iter().filter(|package| !Path::new(package.file).exists()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -74,7 +91,7 @@ fn packages() -> Result<()> {
             eprintln!("missing: {} ({}), for {}", package.name, package.file, package.needed_for);
         }
         return Err(format!(
-            "the tests need what is missing above; on Debian, run as root: apt-get update && {install}"
+            "what is missing above is needed; on Debian, run as root: apt-get update && {install}"
         ));
     }
     heading(&install);
@@ -85,9 +102,12 @@ fn packages() -> Result<()> {
     };
     run(apt().args(["update", "-qq"]))?;
     run(apt().args(["install", "-y", "-qq", "--no-install-recommends"]).args(&names))?;
-    // The package starts a server of its own; ours are private and need none of it.
-    for service in ["smbd", "nmbd"] {
-        _ = Command::new("service").args([service, "stop"]).output();
+    // Packages start servers of their own; ours are private and need none of them. One that was here before
+    // is somebody's, and stays.
+    for (package, service) in [("samba", "smbd"), ("samba", "nmbd"), ("openssh-server", "ssh")] {
+        if names.contains(&package) {
+            _ = Command::new("service").args([service, "stop"]).output();
+        }
     }
     match missing.iter().find(|package| !Path::new(package.file).exists()) {
         Some(package) => Err(format!("{} was installed, but there is no {}", package.name, package.file)),

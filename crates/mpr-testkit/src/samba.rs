@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub struct Samba {
     directory: tempfile::TempDir,
     port: u16,
     user: String,
-    main: Child,
+    main: Mutex<Child>,
 }
 
 impl Samba {
@@ -112,13 +112,34 @@ impl Samba {
 
     /// Breaks every connection, as a network does. The server goes on taking new ones.
     pub fn break_connections(&self) {
-        let main = self.main.id();
+        let main = self.main().id();
         let sessions: Vec<u32> = self
             .processes()
             .into_iter()
             .filter(|pid| *pid != main && parent_and_name(*pid) == Some((main, "smbd".to_owned())))
             .collect();
         self.signal("KILL", &sessions);
+    }
+
+    /// Kills every process of the server, as a power failure does.
+    pub fn kill(&self) {
+        self.end(&mut self.main());
+    }
+
+    /// Starts it again, after [`Samba::kill`], where it was and with what it had.
+    ///
+    /// # Panics
+    ///
+    /// With Samba's own words if it does not start.
+    pub fn start_again(&self) {
+        let mut main = self.main();
+        *main = launch(self.directory.path()).expect("smbd starts again");
+        drop(main);
+        self.wait_until_it_listens().expect("smbd listens again");
+    }
+
+    fn main(&self) -> MutexGuard<'_, Child> {
+        self.main.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_start(extra: &str) -> Result<Samba, String> {
@@ -131,31 +152,22 @@ impl Samba {
         let configuration = root.join("smb.conf");
         fs::write(&configuration, configuration_text(root, port, extra)).map_err(text)?;
         set_password(&configuration, &user)?;
-        let log = fs::File::create(root.join("log/output")).map_err(text)?;
-        let main = samba("smbd")
-            .arg("--foreground")
-            .arg(format!("--configfile={}", configuration.display()))
-            .arg(format!("--log-basename={}", root.join("log").display()))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().map_err(text)?)
-            .stderr(log)
-            .spawn()
-            .map_err(missing)?;
-        let mut samba = Samba { directory, port, user, main };
+        let main = Mutex::new(launch(root)?);
+        let samba = Samba { directory, port, user, main };
         samba.wait_until_it_listens()?;
         Ok(samba)
     }
 
-    fn wait_until_it_listens(&mut self) -> Result<(), String> {
+    fn wait_until_it_listens(&self) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
                 // Somebody else may have taken the port; then smbd is about to give up.
-                if self.main.try_wait().map_err(text)?.is_none() {
+                if self.main().try_wait().map_err(text)?.is_none() {
                     return Ok(());
                 }
             }
-            if let Some(status) = self.main.try_wait().map_err(text)? {
+            if let Some(status) = self.main().try_wait().map_err(text)? {
                 return Err(format!("it ended with {status}: {}", self.log()));
             }
             if Instant::now() > deadline {
@@ -185,6 +197,21 @@ impl Samba {
             .collect()
     }
 
+    fn end(&self, main: &mut Child) {
+        // Main first, so that it starts nothing new.
+        let _ = main.kill();
+        let _ = main.wait();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = self.processes();
+            if left.is_empty() || Instant::now() > deadline {
+                return;
+            }
+            self.signal("KILL", &left);
+            thread::sleep(PAUSE);
+        }
+    }
+
     fn signal(&self, signal: &str, processes: &[u32]) {
         if processes.is_empty() {
             return;
@@ -200,19 +227,22 @@ impl Samba {
 
 impl Drop for Samba {
     fn drop(&mut self) {
-        // Main first, so that it starts nothing new.
-        let _ = self.main.kill();
-        let _ = self.main.wait();
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let left = self.processes();
-            if left.is_empty() || Instant::now() > deadline {
-                return;
-            }
-            self.signal("KILL", &left);
-            thread::sleep(PAUSE);
-        }
+        self.kill();
     }
+}
+
+/// Starts the main process of the server in `root`.
+fn launch(root: &Path) -> Result<Child, String> {
+    let log = fs::File::create(root.join("log/output")).map_err(text)?;
+    samba("smbd")
+        .arg("--foreground")
+        .arg(format!("--configfile={}", root.join("smb.conf").display()))
+        .arg(format!("--log-basename={}", root.join("log").display()))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().map_err(text)?)
+        .stderr(log)
+        .spawn()
+        .map_err(missing)
 }
 
 fn lay_out(root: &Path, user: &str) -> io::Result<()> {

@@ -2,12 +2,16 @@
 
 use std::process::ExitCode;
 
+use mpr_trials::bench::{self, Options};
+use mpr_trials::diary;
 use mpr_trials::stage::Stage;
 use mpr_trials::torture::{TRIALS, Trial};
 use mpr_trials::verdict::{Case, Form, Outcome};
 
 const HELP: &str = "\
 cargo xtask torture [--long] [NAME...]   let others' programs loose on mounted shares; --list names them
+cargo xtask bench-smb [--peers] [--quick] [--rounds N] [--write]
+                                         measure mounted shares; --write: into docs/benchmarks
 ";
 
 fn main() -> ExitCode {
@@ -15,7 +19,37 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.split_first() {
         Some((&"torture", rest)) => torture(rest),
+        Some((&"bench-smb", rest)) => measure(rest),
+        // Not for people: what is watched and timed, in processes of their own.
+        // Not for people: what is watched and timed, in processes of their own.
+        Some((&"diary", [file])) => ended(diary::write(file.as_ref()).map_err(|error| error.to_string())),
+        Some((&"work", rest)) => ended(bench::work(rest).map_err(|error| error.to_string())),
         _ => wrong_usage(),
+    }
+}
+
+fn measure(words: &[&str]) -> ExitCode {
+    let mut options = Options::default();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--peers" => options.peers = true,
+            "--quick" => options.quick = true,
+            "--rounds" => options.rounds = words.next().and_then(|number| number.parse().ok()),
+            "--write" => options.pages = Some("docs/benchmarks".into()),
+            _ => return wrong_usage(),
+        }
+    }
+    ended(bench::run(&options))
+}
+
+fn ended(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
     }
 }
 

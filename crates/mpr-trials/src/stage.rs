@@ -51,17 +51,31 @@ impl Mount {
     ///
     /// What `mpr connect` says.
     pub fn in_world(env: TestEnv, samba: &Samba, share: &str, person: Person) -> Result<Mount, String> {
+        let mut mount = Mount::prepared_in(env, person)?;
+        mount.connect(samba, share)?;
+        Ok(mount)
+    }
+
+    /// A world in which nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// If the programs are not built.
+    pub fn prepared(person: Person) -> Result<Mount, String> {
+        Mount::prepared_in(TestEnv::new(), person)
+    }
+
+    fn prepared_in(env: TestEnv, person: Person) -> Result<Mount, String> {
         let mut mount = Mount { mpr: programs()?.join("mpr"), env, root: PathBuf::new(), person };
         if mount.becomes_ordinary() {
             mount
                 .hand_over()
                 .map_err(|error| format!("cannot make a world for an ordinary user: {error}"))?;
         }
-        mount.connect(samba, share)?;
         Ok(mount)
     }
 
-    /// Connects `Z:` again after it was disconnected.
+    /// Connects `Z:`, which is not connected.
     ///
     /// # Errors
     ///
@@ -208,7 +222,7 @@ fn holds(pid: u32, directory: &str) -> bool {
 }
 
 /// Where cargo puts the programs of this workspace: a test lies in `deps` below it.
-fn programs() -> Result<PathBuf, String> {
+pub(crate) fn programs() -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| format!("cannot find the own program: {error}"))?;
     let found = own.ancestors().skip(1).take(2).find(|directory| directory.join("mpr-mount").is_file());
     found.map(Path::to_owned).ok_or_else(|| "mpr and mpr-mount are not built; `cargo build` first".to_owned())
@@ -225,6 +239,12 @@ impl Stage {
     #[must_use]
     pub fn shared() -> Stage {
         Stage { samba: Samba::shared() }
+    }
+
+    /// A server of one's own, to do to it what others would suffer from.
+    #[must_use]
+    pub fn own() -> Stage {
+        Stage { samba: Arc::new(Samba::start()) }
     }
 
     #[must_use]

@@ -59,3 +59,13 @@ fn trees_are_copied_both_ways() {
 fn two_mounts_follow_each_other() {
     stand_before("two");
 }
+
+#[test]
+fn what_was_synced_survives_the_server() {
+    stand_before("server");
+}
+
+#[test]
+fn what_was_synced_survives_the_network() {
+    stand_before("wire");
+}

@@ -7,6 +7,10 @@ const LOCAL: &str = "locks hold on one machine only";
 const GONE: &str = "a name another client removed cannot be made again for a second (ENOENT)";
 
 pub(super) const KNOWN: &[Known] = &[
+    Known {
+        case: "server/who waits for a frozen server can be killed",
+        because: "interrupts are not answered yet",
+    },
     Known { case: "fsx/holes", because: "holes are not punched, and room is not reserved" },
     Known { case: "stress/link", because: "there are no hard links" },
     Known { case: "stress/symlink", because: "there are no symbolic links" },

@@ -8,8 +8,10 @@ mod fsx;
 mod known;
 mod posix;
 mod repository;
+mod server;
 mod stress;
 mod two;
+mod wire;
 
 use crate::stage::Stage;
 use crate::verdict::{Case, Form, Judge, Trouble};
@@ -42,6 +44,12 @@ pub const TRIALS: &[Trial] = &[
     Trial { name: "build", about: "cargo build of a small crate", judge: build::judge },
     Trial { name: "copies", about: "rsync both ways and tar of many files", judge: copies::judge },
     Trial { name: "two", about: "two mounts of one share, writing under locks", judge: two::judge },
+    Trial {
+        name: "server",
+        about: "a server that is killed, frozen, and loses its sessions",
+        judge: server::judge,
+    },
+    Trial { name: "wire", about: "a network that resets, cuts and loses", judge: wire::judge },
 ];
 
 impl Trial {
