@@ -23,6 +23,12 @@ const PACKAGES: &[Package] = &[
         needed_for: "a second opinion on the SMB server",
     },
     Package { name: "fuse3", file: "/usr/bin/fusermount3", needed_for: "mounts without privileges" },
+    Package { name: "dbus-daemon", file: "/usr/bin/dbus-daemon", needed_for: "a private session bus" },
+    Package {
+        name: "gnome-keyring",
+        file: "/usr/bin/gnome-keyring-daemon",
+        needed_for: "a Secret Service on that bus",
+    },
     Package { name: "git", file: "/usr/bin/git", needed_for: "git clone into a mounted share" },
     Package { name: "mono-runtime", file: "/usr/bin/mono", needed_for: "C# programs" },
     Package { name: "mono-mcs", file: "/usr/bin/mcs", needed_for: "C# programs" },

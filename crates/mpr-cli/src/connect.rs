@@ -1,6 +1,7 @@
 //! `mpr connect`
 
 use crate::connecting::{self, Local, Questions, Wish};
+use crate::cred;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::names::{self, RemoteName};
@@ -9,8 +10,8 @@ use crate::password;
 use crate::terminal::Terminal;
 use mpr::Router;
 use mpr_plugin::abi::{
-    CONNECT_COMMANDLINE, CONNECT_INTERACTIVE, CONNECT_PROMPT, CONNECT_REQUIRE_INTEGRITY,
-    CONNECT_REQUIRE_PRIVACY,
+    CONNECT_CMD_SAVECRED, CONNECT_COMMANDLINE, CONNECT_INTERACTIVE, CONNECT_PROMPT,
+    CONNECT_REQUIRE_INTEGRITY, CONNECT_REQUIRE_PRIVACY,
 };
 use serde_json::json;
 
@@ -42,6 +43,9 @@ pub(crate) struct Connect {
     /// Ask for user and password before connecting, instead of trying the defaults first
     #[arg(long, conflicts_with = "Source")]
     prompt: bool,
+    /// Keep the password where this desktop keeps passwords, or else in the kernel's keyring
+    #[arg(long)]
+    save: bool,
     /// Allow the provider to ask questions of its own
     #[arg(long)]
     interactive: bool,
@@ -70,7 +74,8 @@ pub(crate) fn run(connect: Connect, output: &Output) -> Result<(), Failure> {
         ask_first(&mut wish)?;
     }
     let connected = connecting::connect(router, &mut wish, &QUESTIONS, output)?;
-    tell(&connected, output)
+    tell(&connected, output)?;
+    if connect.save { tell_kept(&wish, output) } else { Ok(()) }
 }
 
 impl Connect {
@@ -118,6 +123,9 @@ impl Connect {
         if self.prompt {
             flags |= CONNECT_INTERACTIVE | CONNECT_PROMPT | CONNECT_COMMANDLINE;
         }
+        if self.save {
+            flags |= CONNECT_INTERACTIVE | CONNECT_COMMANDLINE | CONNECT_CMD_SAVECRED;
+        }
         if self.interactive {
             flags |= CONNECT_INTERACTIVE | CONNECT_COMMANDLINE;
         }
@@ -150,6 +158,25 @@ fn ask_first(wish: &mut Wish) -> Result<(), Failure> {
             Err(Failure::about(mpr_plugin::Status::CANCEL, wish.doing(), Some(&wish.remote.canonical), None))
         }
     }
+}
+
+/// Says where the password has come to be kept. A provider that keeps none is no failure to connect.
+fn tell_kept(wish: &Wish, output: &Output) -> Result<(), Failure> {
+    if wish.password.is_none() {
+        output.note("no password was given, so none is kept anew");
+        return Ok(());
+    }
+    let user = wish.user.as_deref().or(wish.remote.user.as_deref());
+    match cred::kept_for(&wish.remote, user)? {
+        Some(kept) => output.note(format_args!(
+            "the password of {} on {} is kept in {}",
+            clean(&kept.user),
+            clean(&kept.server),
+            cred::place(kept.place)
+        )),
+        None => output.warn("the password is not kept: mpr cred add REMOTE says why"),
+    }
+    Ok(())
 }
 
 fn tell(connected: &connecting::Connected, output: &Output) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ mod check;
 mod connect;
 mod connected;
 mod connecting;
+mod cred;
 mod disconnect;
 mod doctor;
 mod explain;
@@ -63,6 +64,7 @@ enum Command {
     Disconnect(disconnect::Disconnect),
     List(list::List),
     Restore(restore::Restore),
+    Cred(cred::Arguments),
     Info(info::Info),
     User(user::User),
     Path(path::PathOf),
@@ -98,6 +100,7 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Disconnect(disconnect) => warned(output, || disconnect::run(&disconnect, output)),
         Command::List(list) => warned(output, || list::run(&list, output)),
         Command::Restore(restore) => warned(output, || restore::run(&restore, output)),
+        Command::Cred(arguments) => cred::run(&arguments, output),
         Command::Info(info) => warned(output, || info::run(&info, output)),
         Command::User(user) => warned(output, || user::run(&user, output)),
         Command::Path(path) => warned(output, || path::run(&path, output)),

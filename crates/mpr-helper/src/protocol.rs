@@ -107,6 +107,24 @@ pub enum Request {
         /// Whether a secret frame follows.
         has_password: bool,
     },
+    /// Keep a password for an account, in the place of any other. Answered with [`Event::Passwords`]: where.
+    KeepPassword {
+        /// The server.
+        server: Server,
+        /// Whose password.
+        login: Login,
+        /// Whether a secret frame follows; without one there is nothing to keep.
+        has_password: bool,
+    },
+    /// Keep the password of an account no longer. Answered with [`Event::Passwords`]: what was kept.
+    ForgetPassword {
+        /// The server.
+        server: Server,
+        /// Whose password.
+        login: Login,
+    },
+    /// Name the accounts whose passwords are kept.
+    ListPasswords,
     /// Find out whether a share can be reached as this user, and what it is.
     Probe {
         /// The server.
@@ -131,7 +149,10 @@ impl Request {
     pub fn has_password(&self) -> bool {
         match self {
             Request::Mount(mount) => mount.has_password,
-            Request::ListShares { has_password, .. } | Request::Probe { has_password, .. } => *has_password,
+            Request::ListShares { has_password, .. }
+            | Request::Probe { has_password, .. }
+            | Request::KeepPassword { has_password, .. } => *has_password,
+            Request::ForgetPassword { .. } | Request::ListPasswords => false,
             Request::Resolve { .. } => false,
         }
     }
@@ -176,6 +197,28 @@ pub struct Share {
     pub comment: String,
 }
 
+/// Where a password is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeptIn {
+    /// The desktop's Secret Service.
+    SecretService,
+    /// The kernel's keyring.
+    KernelKeyring,
+}
+
+/// An account whose password is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// The server, as `//nas` or `//nas@14450`.
+    pub server: String,
+    /// The user, as `joe` or `DOMAIN\joe`.
+    pub user: String,
+    /// Where.
+    pub place: KeptIn,
+}
+
 /// What a helper says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -195,6 +238,11 @@ pub enum Event {
     Addresses {
         /// They.
         addresses: Vec<IpAddr>,
+    },
+    /// Some of the accounts asked for.
+    Passwords {
+        /// They.
+        kept: Vec<Kept>,
     },
     /// It has done what was asked, and this is the last event.
     Done {

@@ -30,6 +30,9 @@ pub const MPR_MOUNT: &str = "mpr-mount";
 /// File name of the helper that runs one notification library.
 pub const MPR_HOST: &str = "mpr-host";
 
+/// What a mounting helper needs of the caller's environment.
+const GIVEN_TO_MOUNTS: [&str; 2] = ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"];
+
 /// What a notification library may need of the caller's environment. A process with elevated privileges gives
 /// nothing of it on.
 const GIVEN_TO_HOSTS: [&str; 15] = [
@@ -129,6 +132,11 @@ impl Helper {
         command.stdin(input).stdout(output).env_clear();
         // Ignored by a helper that inherits elevated privileges; then both sides use the system's directory.
         command.env("MPR_RUNTIME_DIR", runtime);
+        if !dirs::is_elevated() {
+            // Where to ask for kept passwords, which it does only if that is this user's own.
+            let given = GIVEN_TO_MOUNTS.iter().filter_map(|name| Some((name, env::var_os(name)?)));
+            command.envs(given);
+        }
         launch(command)?;
         Ok(Helper { stream: ours })
     }

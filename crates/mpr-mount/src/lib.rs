@@ -13,6 +13,7 @@
 pub mod filesystem;
 pub mod locks;
 pub mod nodes;
+mod passwords;
 pub mod place;
 pub mod process;
 pub mod serve;

@@ -20,7 +20,7 @@ use mpr_helper::dirs;
 use mpr_helper::frame;
 use mpr_helper::mounts::{FS_TYPE, Table};
 use mpr_helper::protocol::{
-    Event, Failure, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage,
+    Event, Failure, Kept, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage,
 };
 use mpr_helper::record::{Process, Record, Records, SCHEMA, Slot};
 use mpr_remotefs::{Browse, Reached, RemoteFs};
@@ -34,6 +34,7 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::filesystem::{Look, Mounted};
+use crate::passwords;
 use crate::place::{self, internal};
 
 /// How long a caller may take over its request, and over an order on the control socket.
@@ -44,6 +45,8 @@ const REACHING: Duration = Duration::from_secs(40);
 const DYING: Duration = Duration::from_secs(2);
 /// How long saying goodbye to the server may take: whoever still has a file open is let go only afterwards.
 const PARTING: Duration = Duration::from_secs(1);
+/// Accounts in one event: below the longest frame, however long their names are.
+const PASSWORDS_AT_ONCE: usize = 16;
 /// Shares in one event: well below the longest frame, whatever their names and comments.
 const SHARES_AT_ONCE: usize = 200;
 
@@ -168,6 +171,7 @@ async fn answer(
     let gone = |_: io::Error| Failure::new(Status::CANCEL, "the caller has gone");
     match request {
         Request::ListShares { server, login, .. } => {
+            let password = passwords::or_kept(password, &server, &login).await;
             let target = target(server, login, password, false);
             let shares = in_time(&target.host.clone(), mpr_smb::list_shares(&target, &on_stage)).await?;
             for some in shares.chunks(SHARES_AT_ONCE) {
@@ -178,6 +182,7 @@ async fn answer(
             Ok(None)
         }
         Request::Probe { server, share, login, .. } => {
+            let password = passwords::or_kept(password, &server, &login).await;
             let target = target(server, login, password, false);
             let kind = in_time(&target.host.clone(), mpr_smb::probe(&target, &share, &on_stage)).await?;
             caller.tell(&Event::Done { kind }).map_err(gone)?;
@@ -189,9 +194,26 @@ async fn answer(
             caller.tell(&Event::Done { kind: ShareKind::Other }).map_err(gone)?;
             Ok(None)
         }
+        Request::KeepPassword { server, login, .. } => {
+            tell_kept(passwords::keep(&server, &login, password).await?, caller)
+        }
+        Request::ForgetPassword { server, login } => {
+            tell_kept(passwords::forget(&server, &login).await?, caller)
+        }
+        Request::ListPasswords => tell_kept(passwords::list().await?, caller),
         Request::Mount(mount) => mount_and_announce(*mount, password, caller).await.map(Some),
         _ => Err(Failure::new(Status::NOT_SUPPORTED, "mpr-mount does not know this request; reinstall mpr")),
     }
+}
+
+/// Says whose passwords are kept, which is the end of the conversation.
+fn tell_kept(kept: Vec<Kept>, caller: &Caller) -> Reached<Option<Serving>> {
+    let gone = |_: io::Error| Failure::new(Status::CANCEL, "the caller has gone");
+    for some in kept.chunks(PASSWORDS_AT_ONCE) {
+        caller.tell(&Event::Passwords { kept: some.to_vec() }).map_err(gone)?;
+    }
+    caller.tell(&Event::Done { kind: ShareKind::Other }).map_err(gone)?;
+    Ok(None)
 }
 
 /// The addresses of a server, each once. The caller has a deadline of its own.
@@ -268,10 +290,27 @@ async fn mount_and_announce(
     let remote = match mount.server.protocol {
         Protocol::Smb => {
             let host = mount.server.host.clone();
+            let given = password.clone();
+            let password = passwords::or_kept(password, &mount.server, &mount.login).await;
+            let used_kept = given.is_none() && password.is_some();
             let target =
                 target(mount.server.clone(), mount.login.clone(), password, mount.require_encryption);
             let on_stage = |stage| caller.stage(stage);
-            in_time(&host, SmbFs::connect(target, &mount.share, &mount.path, &on_stage)).await?
+            let connected =
+                in_time(&host, SmbFs::connect(target, &mount.share, &mount.path, &on_stage)).await;
+            match connected {
+                Err(failure) if used_kept && failure.status == Status::LOGON_FAILURE.0 => {
+                    let message = format!("{}; it was the password that is kept", failure.message);
+                    return Err(Failure { message, ..failure });
+                }
+                connected => {
+                    let remote = connected?;
+                    if let Some(given) = given {
+                        passwords::renew(&mount.server, &mount.login, given);
+                    }
+                    remote
+                }
+            }
         }
         _ => return Err(Failure::new(Status::NOT_SUPPORTED, "mpr-mount does not speak this protocol")),
     };

@@ -100,6 +100,16 @@ impl Samba {
         self.directory.path().join("data").join(share)
     }
 
+    /// Gives [`Samba::user`] another password.
+    ///
+    /// # Panics
+    ///
+    /// With the words of Samba, if it does not.
+    pub fn change_password(&self, password: &str) {
+        let configuration = self.directory.path().join("smb.conf");
+        set_password(&configuration, &self.user, password).expect("the password is changed");
+    }
+
     /// Stops every process of the server where it is; requests stay unanswered.
     pub fn freeze(&self) {
         self.signal("STOP", &self.processes());
@@ -151,7 +161,7 @@ impl Samba {
         lay_out(root, &user).map_err(text)?;
         let configuration = root.join("smb.conf");
         fs::write(&configuration, configuration_text(root, port, extra)).map_err(text)?;
-        set_password(&configuration, &user)?;
+        set_password(&configuration, &user, Samba::PASSWORD)?;
         let main = Mutex::new(launch(root)?);
         let samba = Samba { directory, port, user, main };
         samba.wait_until_it_listens()?;
@@ -331,7 +341,7 @@ fn configuration_text(root: &Path, port: u16, extra: &str) -> String {
     )
 }
 
-fn set_password(configuration: &Path, user: &str) -> Result<(), String> {
+fn set_password(configuration: &Path, user: &str, password: &str) -> Result<(), String> {
     let mut child = samba("pdbedit")
         .arg(format!("--configfile={}", configuration.display()))
         .args(["--create", "--password-from-stdin", "--user", user])
@@ -341,7 +351,7 @@ fn set_password(configuration: &Path, user: &str) -> Result<(), String> {
         .spawn()
         .map_err(missing)?;
     let mut input = child.stdin.take().ok_or("pdbedit has no standard input")?;
-    write!(input, "{0}\n{0}\n", Samba::PASSWORD).map_err(text)?;
+    write!(input, "{password}\n{password}\n").map_err(text)?;
     drop(input);
     let output = child.wait_with_output().map_err(text)?;
     if output.status.success() {

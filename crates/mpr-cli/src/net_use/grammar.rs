@@ -36,6 +36,7 @@ pub(super) struct Connect {
     pub(super) require_integrity: bool,
     pub(super) require_privacy: bool,
     pub(super) write_through: bool,
+    pub(super) save: bool,
 }
 
 /// Why the words make no sense; for people.
@@ -49,6 +50,7 @@ The syntax of this command is:
 mpr net use
 mpr net use [X: | * | /directory] \\\\server\\share [*] [/user:[domain\\]user]
             [/persistent:{yes | no}] [/requireintegrity] [/requireprivacy] [/writethrough]
+            [/savecred]
 mpr net use X:
 mpr net use {X: | \\\\server\\share | *} /delete [/y]
 mpr net use /persistent:{yes | no}
@@ -66,6 +68,7 @@ struct Words<'a> {
     require_integrity: bool,
     require_privacy: bool,
     write_through: bool,
+    save: bool,
 }
 
 /// Reads the words.
@@ -141,13 +144,7 @@ impl Words<'_> {
             ("requireintegrity", None) => self.require_integrity = true,
             ("requireprivacy", None) => self.require_privacy = true,
             ("writethrough", None) => self.write_through = true,
-            ("savecred", _) => {
-                return Err(Mistake(
-                    "/savecred is not possible: no password is kept; a remembered connection asks for it with \
-                     mpr restore --ask"
-                        .into(),
-                ));
-            }
+            ("savecred", None) => self.save = true,
             ("smartcard" | "home" | "transport" | "tcpport" | "quicport" | "global" | "compress", _) => {
                 return Err(Mistake(format!(
                     "/{name} is not possible here; a port is part of the name: \\\\server@port\\share"
@@ -193,6 +190,7 @@ impl Words<'_> {
             && !self.require_integrity
             && !self.require_privacy
             && !self.write_through
+            && !self.save
     }
 
     fn connect(&self, local: Local, remote: &str, password: &[&str]) -> Result<Request, Mistake> {
@@ -224,6 +222,7 @@ impl Words<'_> {
             require_integrity: self.require_integrity,
             require_privacy: self.require_privacy,
             write_through: self.write_through,
+            save: self.save,
         }))
     }
 }

@@ -16,7 +16,10 @@ use grammar::{Connect, Mistake, Request, SYNTAX};
 use mpr::Router;
 use mpr_core::device::LocalDevice;
 use mpr_plugin::Status;
-use mpr_plugin::abi::{CONNECT_REQUIRE_INTEGRITY, CONNECT_REQUIRE_PRIVACY, CONNECT_WRITE_THROUGH_SEMANTICS};
+use mpr_plugin::abi::{
+    CONNECT_CMD_SAVECRED, CONNECT_COMMANDLINE, CONNECT_INTERACTIVE, CONNECT_REQUIRE_INTEGRITY,
+    CONNECT_REQUIRE_PRIVACY, CONNECT_WRITE_THROUGH_SEMANTICS,
+};
 use serde_json::json;
 use std::io::{self, Write};
 
@@ -172,6 +175,7 @@ fn connect(router: &Router, connect: Connect, output: &Output) -> Result<(), Fai
         (connect.require_integrity, CONNECT_REQUIRE_INTEGRITY),
         (connect.require_privacy, CONNECT_REQUIRE_PRIVACY),
         (connect.write_through, CONNECT_WRITE_THROUGH_SEMANTICS),
+        (connect.save, CONNECT_INTERACTIVE | CONNECT_COMMANDLINE | CONNECT_CMD_SAVECRED),
     ] {
         if wanted {
             flags |= flag;

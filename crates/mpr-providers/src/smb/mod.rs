@@ -32,6 +32,7 @@ use mpr_helper::protocol::{
 use mpr_helper::record::Slot;
 use mpr_helper::spawn::{self, Helper, MPR_MOUNT};
 use mpr_plugin::abi::{
+    CONNECT_CMD_SAVECRED, CONNECT_COMMANDLINE, CONNECT_CRED_RESET, CONNECT_INTERACTIVE,
     CONNECT_REQUIRE_INTEGRITY, CONNECT_REQUIRE_PRIVACY, RESOURCE_CONNECTED, RESOURCE_GLOBALNET,
     RESOURCETYPE_DISK, RESOURCETYPE_PRINT, RESOURCEUSAGE_CONNECTABLE, RESOURCEUSAGE_CONTAINER,
     WNNC_CON_ADDCONNECTION, WNNC_CON_ADDCONNECTION3, WNNC_CON_CANCELCONNECTION, WNNC_CON_GETCONNECTIONS,
@@ -174,6 +175,11 @@ impl WindowsNetwork {
             .and_then(|program| Helper::start(&program, &self.runtime))
             .map_err(|error| Failure::new(Status::NET_ERROR, error.to_string()))?
             .ask(request, password, REQUEST, heard)
+    }
+
+    fn forget(&self, server: &Server, login: &Login) -> Result<(), Failure> {
+        let (server, login) = (server.clone(), login.clone());
+        self.ask(&Request::ForgetPassword { server, login }, None, &mut |_| {}).map(drop)
     }
 
     /// Where a connection goes: its slot, its device, its mount point, and whether that is ours to make.
@@ -360,6 +366,12 @@ fn target_of(connection: &Connection) -> Option<Target> {
     Target::of(&unc, unc.share?)
 }
 
+/// Whether `flag` is set, and those without which it does not count (spec/wnet.md §2.2).
+fn asks_on_command_line(flags: u32, flag: u32) -> bool {
+    let wanted = CONNECT_INTERACTIVE | CONNECT_COMMANDLINE | flag;
+    flags & wanted == wanted
+}
+
 fn no_reply(connection: &Connection, error: &io::Error) -> Failure {
     Failure::new(
         Status::NET_ERROR,
@@ -451,8 +463,18 @@ impl NetworkProvider for WindowsNetwork {
             }
             return self.is_shared(&found, &request, password).map_err(|failure| explain(&failure));
         }
+        let (server, login) = (request.server.clone(), request.login.clone());
+        if asks_on_command_line(add.flags, CONNECT_CRED_RESET) && password.is_none() {
+            self.forget(&server, &login).map_err(|failure| explain(&failure))?;
+        }
         let mounted = self.ask(&Request::Mount(Box::new(request)), password, &mut |_| {});
-        mounted.map(drop).map_err(|failure| explain(&failure))
+        mounted.map_err(|failure| explain(&failure))?;
+        if asks_on_command_line(add.flags, CONNECT_CMD_SAVECRED) && password.is_some() {
+            // It is connected, whatever becomes of the wish to keep the password.
+            let keep = Request::KeepPassword { server, login, has_password: true };
+            let _ = self.ask(&keep, password, &mut |_| {}).map_err(|failure| explain(&failure));
+        }
+        Ok(())
     }
 
     fn cancel_connection(&self, cancel: &CancelConnection<'_>) -> Result<(), Status> {
