@@ -183,6 +183,12 @@ fn isolation() {
         let numbers = run(&world, "each");
         println!("| {label} | {:.1} | {:.1} |", numbers[0] / 1e3, numbers[1] / 1e3);
     }
+    let world = World::new("builtin-providers = []\n");
+    let provider = world.providers(1, &[]);
+    let isolated = format!("path = {provider:?}\nname = \"Network 1\"\nisolation = \"process\"\n");
+    world.write("etc/providers.d/p001.toml", &isolated);
+    let numbers = run(&world, "each");
+    println!("| none, and an isolated provider | {:.1} | {:.1} |", numbers[0] / 1e3, numbers[1] / 1e3);
     println!();
 }
 

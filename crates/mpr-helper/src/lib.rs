@@ -3,6 +3,7 @@
 //! A caller's process never parses network bytes: it asks a helper executable, one process per connection.
 //! This crate is the ground both stand on. It carries no protocol, no thread and no asynchronous runtime.
 //!
+//! * [`awake`] — waiting a moment without going to sleep;
 //! * [`dirs`] — where configuration, state and run-time files live, and who may have written them;
 //! * [`accounts`] — users and groups of this machine;
 //! * [`frame`] — how bytes travel between a caller and a helper;
@@ -17,6 +18,7 @@
 //! * [`sandbox`] — what the kernel offers for shutting a plug-in in.
 
 pub mod accounts;
+pub mod awake;
 pub mod connections;
 pub mod control;
 pub mod dirs;

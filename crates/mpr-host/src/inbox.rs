@@ -1,7 +1,9 @@
 //! What the router has said, read into one buffer that is wiped: a password may be among it.
 
+use mpr_helper::awake::Wakefulness;
 use mpr_helper::frame::{self, HEADER, Kind};
-use std::io::{self, Read};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -16,11 +18,13 @@ pub(crate) struct Inbox<'a> {
     filled: usize,
     /// Bytes of the frame that was given out last.
     given: usize,
+    wakefulness: Wakefulness,
 }
 
 impl<'a> Inbox<'a> {
     pub(crate) fn new(stream: &'a UnixStream) -> Self {
-        Inbox { stream, buffer: Zeroizing::new(vec![0; USUAL]), filled: 0, given: 0 }
+        let wakefulness = Wakefulness::new(true);
+        Inbox { stream, buffer: Zeroizing::new(vec![0; USUAL]), filled: 0, given: 0, wakefulness }
     }
 
     /// The next frame; `None` when the router has hung up. What was given out before is wiped.
@@ -29,6 +33,9 @@ impl<'a> Inbox<'a> {
         self.buffer.copy_within(self.given..self.filled, 0);
         self.filled -= self.given;
         self.given = 0;
+        // The next call of an operation comes soon after the one before, or not so soon.
+        let moment = self.wakefulness.moment();
+        let mut slept = false;
         let (kind, length) = loop {
             if let Some(head) = self.buffer[..self.filled].first_chunk::<HEADER>() {
                 let (kind, length) = frame::parse_header(*head)?;
@@ -37,7 +44,10 @@ impl<'a> Inbox<'a> {
                 }
                 self.make_room(HEADER + length);
             }
-            match self.stream.read(&mut self.buffer[self.filled..]) {
+            let sleeps = moment.is_over();
+            slept |= sleeps;
+            match read(self.stream, &mut self.buffer[self.filled..], !sleeps) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
                 Ok(0) if self.filled == 0 => return Ok(None),
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => self.filled += count,
@@ -46,6 +56,7 @@ impl<'a> Inbox<'a> {
             }
         };
         self.given = HEADER + length;
+        self.wakefulness.learn(moment, !slept);
         Ok(Some((kind, &self.buffer[HEADER..self.given])))
     }
 
@@ -57,6 +68,14 @@ impl<'a> Inbox<'a> {
             self.buffer = greater;
         }
     }
+}
+
+/// Reads what is there; waits for something to be there unless it is to be `at_once`.
+fn read(stream: &UnixStream, into: &mut [u8], at_once: bool) -> io::Result<usize> {
+    let flags = if at_once { libc::MSG_DONTWAIT } else { 0 };
+    // SAFETY: the buffer is as long as said.
+    let count = unsafe { libc::recv(stream.as_raw_fd(), into.as_mut_ptr().cast(), into.len(), flags) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The line to one host: started, asked and hung up behind a deadline.
 
 use super::silence::Silence;
+use mpr_helper::awake::Wakefulness;
 use mpr_helper::frame::{self, FrameError, Kind};
 use mpr_helper::host::provider::{Ask, Told};
 use mpr_helper::host::{Answer, Call, Load, Loaded, Reply};
@@ -70,6 +71,7 @@ pub(super) struct Line {
     host: Host,
     /// Which of the hosts of this listener it is: contexts of earlier ones are gone.
     pub(super) generation: u32,
+    wakefulness: Wakefulness,
     calls: u32,
     wire: Vec<u8>,
     heard: Vec<u8>,
@@ -84,7 +86,9 @@ impl Line {
             _ => Leaves::Nothing,
         };
         let host = Host::start(&program, leaves).map_err(Silence::Unstarted)?;
-        let mut line = Line { host, generation, calls: 0, wire: Vec::new(), heard: Vec::new() };
+        // No answer comes soon if a program has to be run for it.
+        let wakefulness = Wakefulness::new(!matches!(load, Load::Command { .. }));
+        let mut line = Line { host, generation, wakefulness, calls: 0, wire: Vec::new(), heard: Vec::new() };
         frame::write_json(&mut line.wire, load).map_err(Silence::Unstarted)?;
         let loaded = line.exchange(deadline, |kind, body| match kind {
             Kind::Json => Loaded::parse(body),
@@ -145,13 +149,21 @@ impl Line {
     ) -> Result<T, Silence> {
         self.send(deadline)?;
         self.heard.clear();
+        let moment = self.wakefulness.moment();
+        let mut slept = false;
         loop {
             if let Some(frame) = frame::decode(&self.heard).map_err(|_: FrameError| Silence::Garbage)? {
+                self.wakefulness.learn(moment, !slept);
                 // One question, one answer, and nothing behind it.
                 let rest = frame.rest.len();
                 return parse(frame.kind, frame.body).filter(|_| rest == 0).ok_or(Silence::Garbage);
             }
-            self.wait(libc::POLLIN, deadline)?;
+            if moment.is_over() {
+                slept = true;
+                self.wait(libc::POLLIN, deadline)?;
+            } else {
+                std::hint::spin_loop();
+            }
             self.receive()?;
         }
     }
