@@ -58,6 +58,9 @@ pub struct Health {
     pub open_files: u64,
     /// How often the connection was made again after it was lost.
     pub reconnects: u64,
+    /// How many files the server had kept open when the connection was made again.
+    #[serde(default)]
+    pub resumed: u64,
     /// Protocol version, signing and encryption, for people.
     pub security: String,
     /// How messages are signed where they are not encrypted; empty if they are not.

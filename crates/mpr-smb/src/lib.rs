@@ -9,9 +9,11 @@
 
 mod browse;
 mod channel;
+mod contexts;
 mod dial;
 mod fs;
 mod link;
+mod notices;
 mod session;
 mod status;
 mod symlink;
@@ -23,6 +25,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use browse::{list_shares, probe};
 pub use fs::{SmbDirectory, SmbFile, SmbFs};
 pub use session::{OnStage, Settings, Target};
+
+/// Reads bytes as everything that a server sends and that is read here. For the fuzzer.
+#[doc(hidden)]
+pub fn read_as_anything(bytes: &[u8]) {
+    use smb2::types::FileId;
+
+    channel::read_as_frames(bytes);
+    let _ = notices::Break::parse(bytes);
+    for (_, path) in notices::parse_changes(bytes).unwrap_or_default() {
+        let odd = |component: &str| component.is_empty() || component == "." || component == "..";
+        assert!(!path.split('/').any(odd) && !path.contains('\0'), "{path:?}");
+    }
+    let _ = contexts::granted_lease(bytes);
+    let named = contexts::Durable::Named { name: [0; 16], persistent: true };
+    let _ = contexts::granted_durable(bytes, named);
+    let _ = contexts::durable_again(named, FileId::SENTINEL);
+    if let Some(read) = wire::read_answer(&bytes::Bytes::copy_from_slice(bytes)) {
+        assert!(read.len() <= bytes.len());
+    }
+    let _ = wire::Facts::parse(bytes);
+    let _ = wire::parse_space(bytes);
+}
 
 /// What a panic left behind is still whole: every change under these locks is one step.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

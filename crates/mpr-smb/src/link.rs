@@ -8,10 +8,12 @@ use smb2::msg::ioctl::{FSCTL_VALIDATE_NEGOTIATE_INFO, IoctlResponse};
 use smb2::msg::logoff::LogoffRequest;
 use smb2::msg::tree_disconnect::TreeDisconnectRequest;
 use smb2::pack::{Pack, ReadCursor, Unpack};
+use smb2::types::flags::Capabilities;
 use smb2::types::status::NtStatus;
-use smb2::types::{Command, FileId, SessionId, TreeId};
+use smb2::types::{Command, Dialect, FileId, SessionId, TreeId};
 
 use crate::channel::{Answer, CREDIT, Channel, Request};
+use crate::contexts::Durable;
 use crate::session::{OnStage, Signed, Target, new_client};
 use crate::status::errno;
 use crate::wire;
@@ -65,20 +67,25 @@ pub(crate) struct Link {
     pub(crate) max_read: u32,
     pub(crate) max_write: u32,
     pub(crate) max_listing: u32,
+    /// Whether the server gives leases, and those of the second kind.
+    pub(crate) leases: Option<bool>,
+    durable: Option<Durable>,
     pub(crate) security: String,
     pub(crate) signing: &'static str,
     pub(crate) encryption: &'static str,
 }
 
 impl Link {
-    /// Connects to a share of files.
+    /// Connects to a share of files. `previous` is the connection that this one replaces, `client` the number under
+    /// which it is known to the server already.
     pub(crate) async fn to(
         target: &Target,
         share: &str,
         previous: Option<&Link>,
+        client: Option<[u8; 16]>,
         on_stage: OnStage<'_>,
     ) -> Reached<Link> {
-        let client = previous.map_or_else(new_client, |link| link.client);
+        let client = client.unwrap_or_else(new_client);
         let mut signed = Signed::in_to(target, client, previous.map(Link::session), on_stage).await?;
         on_stage(Stage::Opening);
         let granted = signed.share(target, share).await?;
@@ -95,6 +102,17 @@ impl Link {
             params.as_ref().map_or(CREDIT, of).clamp(CREDIT, MAX_TRANSFER)
         };
         let unproved = signed.unproved();
+        let (leases, durable) = params.as_ref().map_or((None, None), |params| match params.dialect {
+            Dialect::Smb2_0_2 => (None, None),
+            dialect => {
+                let first = dialect == Dialect::Smb2_1;
+                let persistent =
+                    granted.continuous && params.capabilities.contains(Capabilities::PERSISTENT_HANDLES);
+                let named = Durable::Named { name: [0; 16], persistent };
+                let leases = params.capabilities.contains(Capabilities::LEASING).then_some(!first);
+                (leases, Some(if first { Durable::Numbered } else { named }))
+            }
+        });
         let link = Link {
             tree: granted.tree,
             generation: previous.map_or(0, |link| link.generation + 1),
@@ -102,6 +120,8 @@ impl Link {
             max_read: limit(|params| params.max_read_size),
             max_write: limit(|params| params.max_write_size),
             max_listing: limit(|params| params.max_transact_size),
+            leases,
+            durable,
             security,
             signing: signed.signing(),
             encryption: signed.encryption(),
@@ -139,6 +159,19 @@ impl Link {
 
     pub(crate) fn channel(&self) -> &Channel {
         &self.channel
+    }
+
+    /// The number this client gives itself.
+    pub(crate) fn client(&self) -> [u8; 16] {
+        self.client
+    }
+
+    /// What handles to ask for, under a new name, so that they outlast this connection.
+    pub(crate) fn durable(&self, new_name: impl FnOnce() -> [u8; 16]) -> Option<Durable> {
+        match self.durable? {
+            Durable::Named { persistent, .. } => Some(Durable::Named { name: new_name(), persistent }),
+            numbered => Some(numbered),
+        }
     }
 
     /// A request about this share.

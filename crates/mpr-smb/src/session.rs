@@ -13,7 +13,7 @@ use smb2::client::{Cipher, Connection, Session};
 use smb2::crypto::signing::SigningAlgorithm;
 use smb2::msg::tree_connect::{ShareType, TreeConnectRequest, TreeConnectRequestFlags, TreeConnectResponse};
 use smb2::pack::{ReadCursor, Unpack};
-use smb2::types::flags::{Capabilities, ShareFlags};
+use smb2::types::flags::{Capabilities, ShareCapabilities, ShareFlags};
 use smb2::types::{Command, Dialect, MessageId, SessionId, TreeId};
 use zeroize::Zeroizing;
 
@@ -99,6 +99,8 @@ pub(crate) fn new_client() -> [u8; 16] {
 pub(crate) struct Granted {
     pub(crate) tree: TreeId,
     pub(crate) kind: ShareKind,
+    /// The server promises that it is there without a break.
+    pub(crate) continuous: bool,
 }
 
 impl Signed {
@@ -159,7 +161,8 @@ impl Signed {
             ShareType::Print => ShareKind::Printer,
             ShareType::Pipe => ShareKind::Other,
         };
-        Ok(Granted { tree, kind })
+        let continuous = granted.capabilities.contains(ShareCapabilities::CONTINUOUS_AVAILABILITY);
+        Ok(Granted { tree, kind, continuous })
     }
 
     fn encrypt(&mut self, target: &Target) -> Reached<()> {

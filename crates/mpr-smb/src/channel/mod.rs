@@ -93,7 +93,6 @@ pub(crate) struct Figures {
 /// The connection. Ends when it is dropped.
 pub(crate) struct Channel {
     shared: Arc<Shared>,
-    #[allow(dead_code, reason = "leases come next")]
     breaks: tokio::sync::Mutex<mpsc::Receiver<Bytes>>,
 }
 
@@ -210,7 +209,6 @@ impl Channel {
         self.shared.post(command, body, tree);
     }
 
-    #[allow(dead_code, reason = "leases come next")]
     /// What the server says next without having been asked: breaks of leases and oplocks.
     pub(crate) async fn next_break(&self) -> Option<Bytes> {
         self.breaks.lock().await.recv().await
@@ -220,7 +218,6 @@ impl Channel {
         *self.shared.lost.borrow()
     }
 
-    #[allow(dead_code, reason = "leases come next")]
     /// Returns when the connection has ended.
     pub(crate) async fn lost(&self) {
         let mut lost = self.shared.lost.subscribe();
@@ -572,6 +569,18 @@ impl Tally {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Reads bytes as a server's frames. For the fuzzer.
+pub(crate) fn read_as_frames(bytes: &[u8]) {
+    if let Ok(Some(length)) = inbox::length_ahead(bytes)
+        && let Some(frame) = bytes.get(4..4 + length)
+    {
+        let _ = frame::split(BytesMut::from(frame));
+    }
+    for message in frame::split(BytesMut::from(bytes)).unwrap_or_default() {
+        let _ = message.into_body();
+    }
 }
 
 /// Asks a silent server whether it is still there, so that a connection that is lost is known to be.

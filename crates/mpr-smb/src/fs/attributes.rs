@@ -10,6 +10,7 @@ use smb2::types::{Command, FileId};
 
 use super::{EXAMINE, SmbFile, SmbFs, ask_twice, identity_in};
 use crate::link::{Asked, Link, Trouble, parse};
+use crate::locked;
 use crate::wire::{self, Facts, Identity};
 
 impl SmbFs {
@@ -65,6 +66,7 @@ impl SmbFs {
         }
         // A link has times of its own; the contents are those of what the server keeps somewhere else for it.
         let options = if changes.size.is_some() { 0 } else { wire::NOT_THROUGH_LINKS };
+        self.did_change(path);
         let mut answers = self.work(path, access, options, &work).await?;
         let identity = answers.pop().as_deref().and_then(identity_in).unwrap_or(Identity::UNKNOWN);
         let facts: QueryInfoResponse = parse(&answers.pop().unwrap_or_default())?;
@@ -74,6 +76,7 @@ impl SmbFs {
 
     pub(super) async fn change_file(&self, file: &SmbFile, changes: Changes) -> Result<Attributes> {
         let held = self.handle(&file.0).await?;
+        self.did_change(&locked(&file.0.path));
         let attributes = match changes.read_only {
             Some(_) => {
                 let answer: QueryInfoResponse =

@@ -50,7 +50,7 @@ impl SmbFs {
         let created: CreateResponse = parse(&answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
         let directory = SmbDirectory {
             path: path.to_owned(),
-            handle: Mutex::new(Handle::Open(Grip::on(&link, created.file_id))),
+            handle: Mutex::new(Handle::Open(Grip::on(&link, created.file_id, None))),
             first: Mutex::new(None),
             ended: false.into(),
         };

@@ -7,14 +7,16 @@ use std::sync::{Arc, Mutex, Weak};
 
 use bytes::{Bytes, BytesMut};
 use mpr_remotefs::{Access, Attributes, Changes, Creation, Errno, Result};
-use smb2::msg::create::{CreateAction, CreateDisposition};
+use smb2::msg::create::{CreateAction, CreateDisposition, CreateResponse};
 use smb2::msg::flush::{FlushRequest, FlushResponse};
 use smb2::msg::write::WriteResponse;
+use smb2::pack::FileTime;
 use smb2::types::flags::{FileAccessMask, FileAttributes};
 use smb2::types::status::NtStatus;
 use smb2::types::{Command, FileId};
 
 use super::handle::Handle;
+use super::lease::Leased;
 use super::locks::Locks;
 use super::{EXAMINE, Opened, SmbFs, ask_twice};
 use crate::channel::Pending;
@@ -44,6 +46,7 @@ pub(super) struct OpenFile {
     pub(super) access: u32,
     /// The server's number for it; 0 if it has none.
     pub(super) number: u64,
+    born: Born,
     pub(super) handle: Mutex<Handle>,
     pub(super) reopening: tokio::sync::Mutex<()>,
     /// Held for reading by whoever uses the handle, for writing by whoever takes it away.
@@ -51,6 +54,34 @@ pub(super) struct OpenFile {
     /// It has been removed, and lasts only as long as its handle.
     pub(super) removed: AtomicBool,
     pub(super) locks: Locks,
+    pub(super) lease: Mutex<Option<Arc<Leased>>>,
+}
+
+/// When a file was made, by the server's clock.
+#[derive(Debug, Clone, Copy)]
+struct Born {
+    made: FileTime,
+    /// The latest anything had happened to it when it was opened.
+    before: FileTime,
+}
+
+impl Born {
+    fn of(created: &CreateResponse) -> Born {
+        let times = [created.creation_time, created.last_write_time, created.change_time];
+        let before = times.into_iter().max_by_key(|time| time.0).unwrap_or(created.creation_time);
+        Born { made: created.creation_time, before }
+    }
+}
+
+impl OpenFile {
+    /// Whether what was opened by its name is this file. Servers give the number of a file that is gone to the next
+    /// one; that one is younger than what was opened. Some servers make up when a file was made from its other
+    /// times, so that another time alone says nothing.
+    fn is_it(&self, opened: &Opened) -> bool {
+        let made = opened.created.creation_time;
+        let younger = made.0 != self.born.made.0 && made.0 > self.born.before.0;
+        opened.identity.number == self.number && !younger
+    }
 }
 
 /// An open file's handle, for as long as it is used.
@@ -81,6 +112,7 @@ impl SmbFs {
             if creation.exclusive { CreateDisposition::FileCreate } else { CreateDisposition::FileOpenIf };
         let attributes = if creation.read_only { FileAttributes::READONLY } else { FileAttributes::NORMAL };
         let link = self.link().await?;
+        self.did_name(path, true);
         let opened =
             self.create_raw(&link, path, access, disposition, wire::NOT_DIRECTORY, attributes).await?;
         let attributes = opened.attributes();
@@ -149,6 +181,7 @@ impl SmbFs {
 
     pub(super) async fn write_file(&self, file: &SmbFile, offset: u64, data: Bytes) -> Result<()> {
         let Held { link, id, _using } = self.handle(&file.0).await?;
+        self.did_change(&locked(&file.0.path));
         let most = link.channel().affordable(link.max_write) as usize;
         let mut under_way = VecDeque::new();
         let mut sent = 0;
@@ -213,11 +246,13 @@ impl SmbFs {
             path: Mutex::new(path.to_owned()),
             access,
             number: opened.identity.number,
+            born: Born::of(&opened.created),
             handle: Mutex::new(Handle::Open(opened.grip)),
             reopening: tokio::sync::Mutex::new(()),
             using: Arc::default(),
             removed: AtomicBool::new(false),
             locks: Locks::default(),
+            lease: Mutex::new(opened.leased),
         });
         locked(&self.open).insert(key, Arc::downgrade(&file));
         SmbFile(file)
@@ -235,21 +270,52 @@ impl SmbFs {
             return Ok(Held { link, id, _using });
         }
         let path = locked(&file.path).clone();
-        let reopened = self
-            .create_raw(&link, &path, file.access, CreateDisposition::FileOpen, wire::NOT_DIRECTORY, 0)
-            .await;
-        let opened = match reopened {
-            Ok(opened) if opened.identity.number == file.number => opened,
-            Ok(_) => return Err(Trouble::Stale),
-            Err(Trouble::Status(status)) if crate::status::errno(status) == Errno::NOT_FOUND => {
-                return Err(Trouble::Stale);
+        let opened = match self.claim(&link, &path, file).await {
+            Some(opened) => opened,
+            None => {
+                let opened = self.open_again(&link, &path, file).await?;
+                file.locks.take_again(&link, opened.grip.id).await.map_err(|_| Trouble::Stale)?;
+                opened
             }
-            Err(trouble) => return Err(trouble),
         };
         let id = opened.grip.id;
-        file.locks.take_again(&link, id).await.map_err(|_| Trouble::Stale)?;
+        *locked(&file.lease) = opened.leased;
         *locked(&file.handle) = Handle::Open(opened.grip);
         Ok(Held { link, id, _using })
+    }
+
+    /// Gets back a handle that the server has kept, with all its locks.
+    async fn claim(&self, link: &Arc<Link>, path: &str, file: &OpenFile) -> Option<Opened> {
+        let (id, durable) = locked(&file.handle).kept(link)?;
+        let leased = locked(&file.lease).clone()?;
+        let opened = self.open_kept(link, path, file.access, id, durable, leased).await.ok()?;
+        if opened.identity.number != file.number {
+            return None;
+        }
+        self.resumed.fetch_add(1, Ordering::Relaxed);
+        Some(opened)
+    }
+
+    /// Opens a file by its name, if it is still the same.
+    async fn open_again(&self, link: &Arc<Link>, path: &str, file: &OpenFile) -> Asked<Opened> {
+        let opened = self
+            .create_raw(link, path, file.access, CreateDisposition::FileOpen, wire::NOT_DIRECTORY, 0)
+            .await;
+        match opened {
+            Ok(opened) if file.is_it(&opened) => Ok(opened),
+            Ok(opened) => {
+                // What was granted for another file is not ours to use.
+                if let Some(leased) = &opened.leased {
+                    self.interrupted(leased, link.generation);
+                }
+                locked(&self.leases).forget(path);
+                Err(Trouble::Stale)
+            }
+            Err(Trouble::Status(status)) if crate::status::errno(status) == Errno::NOT_FOUND => {
+                Err(Trouble::Stale)
+            }
+            Err(trouble) => Err(trouble),
+        }
     }
 
     /// Servers rename no directory while a file below it is open. Ours are closed for the moment, to be opened
@@ -273,6 +339,9 @@ impl SmbFs {
             parked.push(Arc::clone(&file.using).write_owned().await);
             let handle = std::mem::replace(&mut *locked(&file.handle), Handle::Parked);
             handle.close().await;
+            if let Some(leased) = &*locked(&file.lease) {
+                self.interrupted(leased, self.now().generation);
+            }
         }
         Ok(parked)
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use smb2::types::{Command, FileId};
 
+use crate::contexts::Durable;
 use crate::link::Link;
 use crate::wire;
 
@@ -13,6 +14,8 @@ pub(super) struct Grip {
     /// Of the connection it is good on.
     pub(super) generation: u64,
     pub(super) id: FileId,
+    /// How the server finds it again after the connection was lost, if it does.
+    pub(super) durable: Option<Durable>,
 }
 
 /// What an open file has.
@@ -33,8 +36,8 @@ impl std::fmt::Debug for Grip {
 }
 
 impl Grip {
-    pub(super) fn on(link: &Arc<Link>, id: FileId) -> Grip {
-        Grip { link: Arc::downgrade(link), generation: link.generation, id }
+    pub(super) fn on(link: &Arc<Link>, id: FileId, durable: Option<Durable>) -> Grip {
+        Grip { link: Arc::downgrade(link), generation: link.generation, id, durable }
     }
 
     /// Closes it and waits until that is done. One of a connection that was lost has been closed by the server.
@@ -71,6 +74,14 @@ impl Handle {
     pub(super) fn on(&self, link: &Link) -> Option<FileId> {
         match self {
             Handle::Open(grip) if grip.generation == link.generation => Some(grip.id),
+            _ => None,
+        }
+    }
+
+    /// What the server may still have kept of a connection before this one.
+    pub(super) fn kept(&self, link: &Link) -> Option<(FileId, Durable)> {
+        match self {
+            Handle::Open(grip) if grip.generation + 1 == link.generation => Some((grip.id, grip.durable?)),
             _ => None,
         }
     }

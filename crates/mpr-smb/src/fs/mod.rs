@@ -1,9 +1,9 @@
 //! A share as a [`RemoteFs`].
 //!
-//! **A lost connection** is made again by the next request, with a new session. What only asks (reading,
-//! listing, examining, opening what exists) is then asked once more; what changes something and was under way
-//! fails with EIO, because it may have happened. An open file is opened again by its name and must have the
-//! number it had, else its handle fails with ESTALE.
+//! **A lost connection** is made again by the next request, with a new session, and waited for. What only asks
+//! (reading, listing, examining, opening what exists) is then asked once more; what changes something and was under
+//! way fails with EIO, because it may have happened. An open file is claimed back where the server has kept it, else
+//! opened again by its name; it must have the number it had, else its handle fails with ESTALE.
 //!
 //! **A directory renamed while files below it are open here** has them closed for the moment; see
 //! `SmbFs::park`.
@@ -14,52 +14,52 @@
 mod attributes;
 mod copy;
 mod directory;
+mod echo;
 mod extended;
 mod file;
 mod handle;
 mod holes;
+mod lease;
 mod locks;
+mod mending;
 mod names;
 mod symlinks;
+mod watch;
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mpr_abi::Status;
 use mpr_helper::control::Health;
 use mpr_helper::protocol::{Failure, Share};
 use mpr_remotefs::{
-    Access, Allocation, Attributes, Browse, Changes, Creation, Entry, Lock, Reached, RemoteFs, Result, Seek,
-    SetMode, Space,
+    Access, Allocation, Attributes, Browse, Changes, Creation, Entry, Event, Lease, Lock, Reached, RemoteFs,
+    Result, Seek, SetMode, Space,
 };
-use smb2::msg::create::{CreateDisposition, CreateResponse};
+use smb2::msg::create::{CreateDisposition, CreateRequest, CreateResponse};
+use smb2::msg::create_context::pack_contexts;
 use smb2::msg::query_info::QueryInfoResponse;
 use smb2::pack::Pack;
 use smb2::types::flags::{FileAccessMask, FileAttributes};
-use smb2::types::{Command, FileId};
+use smb2::types::status::NtStatus;
+use smb2::types::{Command, FileId, OplockLevel};
 
 pub use self::directory::SmbDirectory;
 use self::file::OpenFile;
 pub use self::file::SmbFile;
 use self::handle::Grip;
+use self::lease::{Leased, Leases};
+use self::mending::{Before, Mending};
+use self::watch::News;
+use crate::contexts::{self, Durable};
 use crate::link::{Asked, Link, Trouble, parse};
-use crate::session::{OnStage, PATIENCE, Target};
+use crate::locked;
+use crate::session::{OnStage, Target, new_client};
 use crate::wire::{self, Facts, Identity};
-
-/// Pauses between attempts to make a lost connection again: a server that lost it is often still busy with that.
-const PAUSES: [Duration; 3] =
-    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
-/// After a connection could not be made again, how long every request fails at once instead of trying.
-const COOL_DOWN: Duration = Duration::from_secs(2);
-
-/// Whether a failure to connect is one of the way to the server, and not an answer about the user or the share.
-fn is_passing(failure: &Failure) -> bool {
-    matches!(Status(failure.status), Status::BAD_NETPATH | Status::NET_ERROR | Status::FUNCTION_BUSY)
-}
 
 const EXAMINE: u32 = FileAccessMask::FILE_READ_ATTRIBUTES;
 
@@ -81,11 +81,12 @@ pub struct SmbFs {
     /// Path of what was connected inside the share.
     base: String,
     current: RwLock<Arc<Link>>,
-    /// Held while the connection is made again; when that failed last.
-    mending: tokio::sync::Mutex<Option<Instant>>,
+    /// Held while the connection is made again.
+    mending: tokio::sync::Mutex<Mending>,
     open: Mutex<HashMap<u64, Weak<OpenFile>>>,
     next_file: AtomicU64,
     reconnects: AtomicU64,
+    resumed: AtomicU64,
     /// Whether files of a certain form are symbolic links.
     links_in_files: bool,
     /// The server has refused to make a reparse point.
@@ -93,14 +94,8 @@ pub struct SmbFs {
     /// There are symbolic links here that are reparse points.
     links_met: AtomicBool,
     before: Before,
-}
-
-/// What went over connections that were lost.
-#[derive(Debug, Default)]
-struct Before {
-    requests: AtomicU64,
-    sent: AtomicU64,
-    received: AtomicU64,
+    leases: Mutex<Leases>,
+    news: News,
 }
 
 impl std::fmt::Debug for SmbFs {
@@ -115,21 +110,24 @@ impl std::fmt::Debug for SmbFs {
 impl SmbFs {
     /// Connects to a share, and to the directory `base` inside it.
     pub async fn connect(target: Target, share: &str, base: &str, on_stage: OnStage<'_>) -> Reached<SmbFs> {
-        let link = Link::to(&target, share, None, on_stage).await?;
+        let link = Link::to(&target, share, None, None, on_stage).await?;
         let name = format!("{}/{share}", target.name());
         let fs = SmbFs {
             target,
             share: share.to_owned(),
             base: base.to_owned(),
             current: RwLock::new(Arc::new(link)),
-            mending: tokio::sync::Mutex::new(None),
+            mending: tokio::sync::Mutex::default(),
             open: Mutex::default(),
             next_file: AtomicU64::new(1),
             reconnects: AtomicU64::new(0),
+            resumed: AtomicU64::new(0),
             links_in_files: false,
             no_reparse_points: AtomicBool::new(false),
             links_met: AtomicBool::new(false),
             before: Before::default(),
+            leases: Mutex::default(),
+            news: News::default(),
         };
         match fs.facts("").await {
             Ok((facts, _)) if FileAttributes(facts.attributes).is_directory() => Ok(fs),
@@ -169,55 +167,6 @@ impl SmbFs {
         self.now().security.clone()
     }
 
-    fn now(&self) -> Arc<Link> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// A connection that stands, as far as is known.
-    async fn link(&self) -> Asked<Arc<Link>> {
-        let link = self.now();
-        if !link.is_lost() {
-            return Ok(link);
-        }
-        let mut failed = self.mending.lock().await;
-        let link = self.now();
-        if !link.is_lost() {
-            return Ok(link);
-        }
-        if failed.is_some_and(|when| when.elapsed() < COOL_DOWN) {
-            return Err(Trouble::Lost);
-        }
-        match tokio::time::timeout(PATIENCE, self.again(&link)).await {
-            Ok(Ok(new)) => {
-                debug_assert_ne!(new.session(), link.session());
-                let new = Arc::new(new);
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
-                self.reconnects.fetch_add(1, Ordering::Relaxed);
-                let figures = link.channel().figures();
-                self.before.requests.fetch_add(figures.requests, Ordering::Relaxed);
-                self.before.sent.fetch_add(figures.sent, Ordering::Relaxed);
-                self.before.received.fetch_add(figures.received, Ordering::Relaxed);
-                *failed = None;
-                Ok(new)
-            }
-            Ok(Err(_)) | Err(_) => {
-                *failed = Some(Instant::now());
-                Err(Trouble::Lost)
-            }
-        }
-    }
-
-    /// Makes a lost connection again. A server that refuses to is not asked twice: that could lock the account.
-    async fn again(&self, lost: &Link) -> std::result::Result<Link, Failure> {
-        for pause in PAUSES {
-            match Link::to(&self.target, &self.share, Some(lost), &|_| {}).await {
-                Err(failure) if is_passing(&failure) => tokio::time::sleep(pause).await,
-                answer => return answer,
-            }
-        }
-        Link::to(&self.target, &self.share, Some(lost), &|_| {}).await
-    }
-
     fn full(&self, path: &str) -> String {
         match (self.base.as_str(), path) {
             ("", path) => path.to_owned(),
@@ -226,7 +175,8 @@ impl SmbFs {
         }
     }
 
-    /// Opens `path`, learns which file it is, and leaves it open.
+    /// Opens `path`, learns which file it is, and leaves it open. For a file, all that may be kept of it is asked
+    /// for, too.
     async fn create_raw(
         &self,
         link: &Arc<Link>,
@@ -237,13 +187,87 @@ impl SmbFs {
         attributes: u32,
     ) -> Asked<Opened> {
         let create = wire::create(&self.full(path), access, disposition, options, attributes);
+        if options & wire::NOT_DIRECTORY == 0 || !self.listens() {
+            return self.open_with(link, create, None, None).await;
+        }
+        let leased = link.leases.map(|_| locked(&self.leases).of(path));
+        let durable = link.durable(new_client);
+        match self.open_with(link, create.clone(), leased, durable).await {
+            // The name stands for another file now than the one the lease is on.
+            Err(Trouble::Status(NtStatus(0xC000_000D))) if link.leases.is_some() => {
+                let leased = locked(&self.leases).fresh(path);
+                self.open_with(link, create, Some(leased), durable).await
+            }
+            opened => opened,
+        }
+    }
+
+    /// Gets back a handle the server has kept since the connection it was made on was lost.
+    async fn open_kept(
+        &self,
+        link: &Arc<Link>,
+        path: &str,
+        access: u32,
+        id: FileId,
+        durable: Durable,
+        leased: Arc<Leased>,
+    ) -> Asked<Opened> {
+        let second = link.leases.ok_or(Trouble::Stale)?;
+        let mut create =
+            wire::create(&self.full(path), access, CreateDisposition::FileOpen, wire::NOT_DIRECTORY, 0);
+        let all = contexts::LEASE_READ | contexts::LEASE_HANDLE | contexts::LEASE_WRITE;
+        create.requested_oplock_level = OplockLevel::Lease;
+        create.create_contexts =
+            pack_contexts(&[contexts::durable_again(durable, id), contexts::lease(leased.key, all, second)]);
+        self.opened_by(link, create, Some(leased), Some(durable)).await.map(|mut opened| {
+            opened.grip.durable = Some(durable);
+            opened
+        })
+    }
+
+    /// Opens with a lease and a handle that outlasts the connection, as far as the server grants them.
+    async fn open_with(
+        &self,
+        link: &Arc<Link>,
+        mut create: CreateRequest,
+        leased: Option<Arc<Leased>>,
+        durable: Option<Durable>,
+    ) -> Asked<Opened> {
+        let mut asked = Vec::with_capacity(2);
+        if let (Some(leased), Some(second)) = (&leased, link.leases) {
+            let writes = create.desired_access.bits() & FileAccessMask::FILE_WRITE_DATA != 0;
+            let state = contexts::LEASE_READ
+                | contexts::LEASE_HANDLE
+                | if writes { contexts::LEASE_WRITE } else { leased.bits(link.generation) };
+            asked.push(contexts::lease(leased.key, state, second));
+            // A handle outlasts its connection only under a lease.
+            asked.extend(durable.map(contexts::durable));
+            create.requested_oplock_level = OplockLevel::Lease;
+        }
+        create.create_contexts = pack_contexts(&asked);
+        self.opened_by(link, create, leased, durable).await
+    }
+
+    async fn opened_by(
+        &self,
+        link: &Arc<Link>,
+        create: CreateRequest,
+        leased: Option<Arc<Leased>>,
+        durable: Option<Durable>,
+    ) -> Asked<Opened> {
+        let breaks = leased.as_ref().map_or(0, |leased| leased.breaks());
         let identity = wire::query_identity(FileId::SENTINEL);
         let answers = link.chain(&[(Command::Create, &create), (Command::QueryInfo, &identity)]).await?;
         let mut answers = answers.into_iter();
         let created: CreateResponse = parse(&answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
-        let grip = Grip::on(link, created.file_id);
+        let kept = durable.and_then(|durable| contexts::granted_durable(&created.create_contexts, durable));
+        let grip = Grip::on(link, created.file_id, kept);
         let identity = answers.next().and_then(|body| identity_in(&body.ok()?)).unwrap_or(Identity::UNKNOWN);
-        Ok(Opened { created, identity, grip })
+        if let Some(leased) = &leased {
+            let granted = contexts::granted_lease(&created.create_contexts);
+            leased.granted(link.generation, identity.number, granted, breaks);
+        }
+        Ok(Opened { created, identity, grip, leased })
     }
 
     /// Opens `path`, does `work` on it in order, closes it: one message. The first failure is the result.
@@ -255,7 +279,8 @@ impl SmbFs {
         work: &[(Command, &dyn Pack)],
     ) -> Asked<Vec<Bytes>> {
         let link = self.link().await?;
-        let create = wire::create(&self.full(path), access, CreateDisposition::FileOpen, options, 0);
+        let mut create = wire::create(&self.full(path), access, CreateDisposition::FileOpen, options, 0);
+        self.under_its_lease(&link, path, &mut create);
         let close = wire::close(FileId::SENTINEL);
         let mut requests: Vec<(Command, &dyn Pack)> = Vec::with_capacity(work.len() + 2);
         requests.push((Command::Create, &create));
@@ -264,6 +289,17 @@ impl SmbFs {
         let answers = link.chain(&requests).await?;
         answers.into_iter().take(work.len() + 1).collect()
     }
+
+    /// Has what is done to a file that is open here done under its lease: else it would be taken from us.
+    fn under_its_lease(&self, link: &Link, path: &str, create: &mut CreateRequest) {
+        let Some(second) = link.leases else { return };
+        let Some(leased) = locked(&self.leases).known(path) else { return };
+        let held = leased.bits(link.generation);
+        if held != 0 {
+            create.create_contexts = pack_contexts(&[contexts::lease(leased.key, held, second)]);
+            create.requested_oplock_level = OplockLevel::Lease;
+        }
+    }
 }
 
 /// What has been opened.
@@ -271,6 +307,7 @@ struct Opened {
     created: CreateResponse,
     identity: Identity,
     grip: Grip,
+    leased: Option<Arc<Leased>>,
 }
 
 impl Opened {
@@ -416,24 +453,20 @@ impl RemoteFs for SmbFs {
         self.room().await
     }
 
+    fn lease(&self, file: &SmbFile) -> Lease {
+        self.may_keep(file)
+    }
+
+    fn lifetime(&self) -> Duration {
+        self.believable()
+    }
+
+    async fn next_event(&self) -> Event {
+        self.next_news().await
+    }
+
     fn health(&self) -> Health {
-        let link = self.now();
-        let figures = link.channel().figures();
-        Health {
-            connected: !link.is_lost(),
-            open_files: 0,
-            reconnects: self.reconnects.load(Ordering::Relaxed),
-            security: link.security.clone(),
-            signing: link.signing.to_owned(),
-            encryption: link.encryption.to_owned(),
-            round_trip: figures.last_round_trip,
-            mean_round_trip: figures.mean_round_trip,
-            silence: figures.silence,
-            credits: figures.credits,
-            requests: figures.requests + self.before.requests.load(Ordering::Relaxed),
-            bytes_sent: figures.sent + self.before.sent.load(Ordering::Relaxed),
-            bytes_received: figures.received + self.before.received.load(Ordering::Relaxed),
-        }
+        self.how_it_is()
     }
 
     async fn shut_down(&self) {

@@ -26,6 +26,7 @@ impl SmbFs {
             wire::DIRECTORY,
             FileAttributes::DIRECTORY,
         );
+        self.did_name(path, true);
         let (created, identity) = self.look(&link, &create).await?;
         Ok(Facts::of_create(&created).of(identity))
     }
@@ -35,6 +36,7 @@ impl SmbFs {
         let link = wire::set_link(&self.full(also), FileId::SENTINEL);
         let access = FileAccessMask::FILE_WRITE_ATTRIBUTES | EXAMINE;
         let options = wire::NOT_THROUGH_LINKS | wire::NOT_DIRECTORY;
+        self.did_name(also, true);
         match self.work(path, access, options, &[(Command::SetInfo, &link)]).await {
             Err(Trouble::Status(NtStatus::FILE_IS_A_DIRECTORY)) => Err(Errno(libc::EPERM)),
             Err(trouble) => Err(trouble.into()),
@@ -135,20 +137,24 @@ impl SmbFs {
             }
             true
         });
+        locked(&self.leases).follow(from, to);
     }
 
     async fn try_rename(&self, from: &str, to: &str, replace: bool) -> Asked<()> {
         let rename = wire::set_name(&self.full(to), replace, FileId::SENTINEL);
         let access = FileAccessMask::DELETE | EXAMINE;
+        self.did_name(from, false);
+        self.did_name(to, true);
         self.work(from, access, wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &rename)]).await.map(drop)
     }
 
     async fn try_remove(&self, path: &str, options: u32) -> Asked<()> {
         let removed = wire::set_removed(FileId::SENTINEL);
         let access = FileAccessMask::DELETE | EXAMINE;
-        self.work(path, access, options | wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &removed)])
-            .await
-            .map(drop)
+        self.did_name(path, false);
+        self.work(path, access, options | wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &removed)]).await?;
+        locked(&self.leases).forget(path);
+        Ok(())
     }
 
     /// Removes a file even if writing to it is forbidden: here that is a matter of the directory.

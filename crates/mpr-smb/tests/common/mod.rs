@@ -2,11 +2,15 @@
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub(crate) mod wire;
+
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use mpr_helper::protocol::Failure;
 use mpr_helper::protocol::Login;
-use mpr_remotefs::{Access, Creation};
+use mpr_remotefs::{Access, Creation, Event, RemoteFs};
 use mpr_smb::{Settings, SmbFs, Target};
 use mpr_testkit::Samba;
 use zeroize::Zeroizing;
@@ -15,6 +19,9 @@ pub(crate) const BOTH: Access = Access { read: true, write: true };
 pub(crate) const READ: Access = Access { read: true, write: false };
 pub(crate) const NEW: Creation =
     Creation { access: BOTH, exclusive: true, truncate: false, read_only: false };
+
+/// Generous, since the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server that one test has to itself, and a connection to its share `rw`.
 pub(crate) struct Place {
@@ -57,6 +64,10 @@ impl Place {
 }
 
 pub(crate) async fn connect(samba: &Samba, port: u16, settings: Settings) -> SmbFs {
+    try_connect(samba, port, settings).await.unwrap()
+}
+
+pub(crate) async fn try_connect(samba: &Samba, port: u16, settings: Settings) -> Result<SmbFs, Failure> {
     let target = Target {
         host: "127.0.0.1".into(),
         port: Some(port),
@@ -65,12 +76,57 @@ pub(crate) async fn connect(samba: &Samba, port: u16, settings: Settings) -> Smb
         require_encryption: false,
         settings,
     };
-    SmbFs::connect(target, "rw", "", &|_| {}).await.unwrap()
+    SmbFs::connect(target, "rw", "", &|_| {}).await
+}
+
+/// Everything that happens without having been asked for.
+pub(crate) struct News {
+    events: Arc<Mutex<Vec<Event>>>,
+    listening: tokio::task::JoinHandle<()>,
+}
+
+impl News {
+    /// Begins to listen, and waits until the server watches.
+    pub(crate) async fn of(fs: &Arc<SmbFs>) -> News {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let (fs_there, heard) = (Arc::clone(fs), Arc::clone(&events));
+        let listening = tokio::spawn(async move {
+            loop {
+                let event = fs_there.next_event().await;
+                heard.lock().unwrap().push(event);
+            }
+        });
+        eventually("the server watches", async || fs.lifetime() > Duration::from_secs(1)).await;
+        News { events, listening }
+    }
+
+    /// Waits for an event of a kind, and takes it out.
+    pub(crate) async fn wait_for(&self, what: &str, is_it: impl Fn(&Event) -> bool) -> Event {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.events.lock().unwrap().iter().any(&is_it) {
+            assert!(Instant::now() < deadline, "not yet: {what}; so far {:?}", self.so_far());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mut events = self.events.lock().unwrap();
+        let at = events.iter().position(&is_it).unwrap();
+        events.remove(at)
+    }
+
+    /// What there is now, for people.
+    pub(crate) fn so_far(&self) -> Vec<String> {
+        self.events.lock().unwrap().iter().map(|event| format!("{event:?}")).collect()
+    }
+}
+
+impl Drop for News {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
 }
 
 /// Waits for something to come true; generously, since the machine may be busy.
 pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while !is_so().await {
         assert!(Instant::now() < deadline, "not yet: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,0 +1,129 @@
+//! Making a lost connection again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use mpr_abi::Status;
+use mpr_helper::control::Health;
+use mpr_helper::protocol::Failure;
+
+use super::SmbFs;
+use crate::link::{Asked, Link, Trouble};
+
+/// Pauses between attempts: the first, and the longest. Each is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long one attempt may take: a server that is half alive must not take up all there is.
+const ATTEMPT: Duration = Duration::from_secs(10);
+/// After a connection could not be made again for as long as anybody waits, how long every request fails at once
+/// instead of trying.
+pub(super) const COOL_DOWN: Duration = Duration::from_secs(2);
+
+/// A connection that is lost.
+#[derive(Debug, Default)]
+pub(super) struct Mending {
+    /// Since when it is known.
+    lost: Option<Instant>,
+    /// When making it again failed last.
+    failed: Option<Instant>,
+}
+
+/// What went over connections that were lost.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    requests: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+/// Whether a failure to connect is one of the way to the server, and not an answer about the user or the share.
+fn is_passing(failure: &Failure) -> bool {
+    matches!(Status(failure.status), Status::BAD_NETPATH | Status::NET_ERROR | Status::FUNCTION_BUSY)
+}
+
+impl SmbFs {
+    /// The connection there was last.
+    pub(super) fn now(&self) -> Arc<Link> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A connection that stands, as far as is known. One that is lost is waited for as long as its settings say,
+    /// from when it was lost; after that there is one attempt every now and then.
+    pub(super) async fn link(&self) -> Asked<Arc<Link>> {
+        let link = self.now();
+        if !link.is_lost() {
+            return Ok(link);
+        }
+        let mut mending = self.mending.lock().await;
+        let link = self.now();
+        if !link.is_lost() {
+            return Ok(link);
+        }
+        if mending.failed.is_some_and(|when| when.elapsed() < COOL_DOWN) {
+            return Err(Trouble::Lost);
+        }
+        let lost = *mending.lost.get_or_insert_with(Instant::now);
+        match self.again(&link, lost).await {
+            Ok(new) => {
+                debug_assert_ne!(new.session(), link.session());
+                let new = Arc::new(new);
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
+                self.reconnects.fetch_add(1, Ordering::Relaxed);
+                let figures = link.channel().figures();
+                self.before.requests.fetch_add(figures.requests, Ordering::Relaxed);
+                self.before.sent.fetch_add(figures.sent, Ordering::Relaxed);
+                self.before.received.fetch_add(figures.received, Ordering::Relaxed);
+                *mending = Mending::default();
+                Ok(new)
+            }
+            Err(_) => {
+                mending.failed = Some(Instant::now());
+                Err(Trouble::Lost)
+            }
+        }
+    }
+
+    /// Tries until it is made. A server that refuses to is not asked twice: that could lock the account.
+    async fn again(&self, old: &Link, lost: Instant) -> std::result::Result<Link, ()> {
+        let mut pause = FIRST_PAUSE;
+        let mut client = Some(old.client());
+        loop {
+            let attempt = Link::to(&self.target, &self.share, Some(old), client, &|_| {});
+            match tokio::time::timeout(ATTEMPT, attempt).await {
+                Ok(Ok(link)) => return Ok(link),
+                Ok(Err(failure)) if is_passing(&failure) => {}
+                Ok(Err(_)) => return Err(()),
+                // Servers hand a connection over to the process that serves this client already. If that one hangs,
+                // only somebody new is served.
+                Err(_) => client = None,
+            }
+            if lost.elapsed() + pause >= self.target.settings.patience {
+                return Err(());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    pub(super) fn how_it_is(&self) -> Health {
+        let link = self.now();
+        let figures = link.channel().figures();
+        Health {
+            connected: !link.is_lost(),
+            open_files: 0,
+            reconnects: self.reconnects.load(Ordering::Relaxed),
+            security: link.security.clone(),
+            signing: link.signing.to_owned(),
+            encryption: link.encryption.to_owned(),
+            round_trip: figures.last_round_trip,
+            mean_round_trip: figures.mean_round_trip,
+            silence: figures.silence,
+            credits: figures.credits,
+            requests: figures.requests + self.before.requests.load(Ordering::Relaxed),
+            bytes_sent: figures.sent + self.before.sent.load(Ordering::Relaxed),
+            bytes_received: figures.received + self.before.received.load(Ordering::Relaxed),
+            resumed: self.resumed.load(Ordering::Relaxed),
+        }
+    }
+}
