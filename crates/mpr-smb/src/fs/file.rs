@@ -274,7 +274,10 @@ impl SmbFs {
             Some(opened) => opened,
             None => {
                 let opened = self.open_again(&link, &path, file).await?;
-                file.locks.take_again(&link, opened.grip.id).await.map_err(|_| Trouble::Stale)?;
+                file.locks.take_again(&link, opened.grip.id).await.map_err(|trouble| match trouble {
+                    Trouble::Status(_) => Trouble::Stale,
+                    trouble => trouble,
+                })?;
                 opened
             }
         };

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use mpr_remotefs::{Errno, Lock, Result};
 use smb2::msg::lock::{
@@ -16,10 +17,14 @@ use smb2::msg::lock::{
 use smb2::types::{Command, FileId};
 
 use super::{SmbFile, SmbFs};
-use crate::link::{Asked, Link};
+use crate::link::{Asked, Link, Trouble};
 
 /// The most locks one handle holds.
 const MOST: usize = 65536;
+
+/// How often a lock is asked for again that was held before, and the pause before each time.
+const PAUSES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The locks one handle holds.
 #[derive(Debug, Default)]
@@ -34,11 +39,24 @@ impl Locks {
     pub(super) async fn take_again(&self, link: &Link, id: FileId) -> Asked<()> {
         let held = self.now().clone();
         for (range, lock) in &held {
-            let taken: Asked<LockResponse> =
-                link.call(Command::Lock, &request(id, range, flags(*lock)), 0).await;
-            if let Err(trouble) = taken {
-                self.now().clear();
-                return Err(trouble);
+            let mut pauses = 0;
+            loop {
+                let taken: Asked<LockResponse> =
+                    link.call(Command::Lock, &request(id, range, flags(*lock)), 0).await;
+                match taken {
+                    Ok(_) => break,
+                    // A server may take a moment to give up what it holds for a connection that is gone.
+                    Err(Trouble::Status(_)) if pauses < PAUSES => {
+                        pauses += 1;
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    Err(trouble) => {
+                        if matches!(trouble, Trouble::Status(_)) {
+                            self.now().clear();
+                        }
+                        return Err(trouble);
+                    }
+                }
             }
         }
         Ok(())
