@@ -432,12 +432,13 @@ impl Shared {
         let waiters = {
             let mut waiting = locked(&self.waiting);
             waiting.ended.get_or_insert(why);
+            // Before anybody is told that a request was lost, and tries again over what is lost itself.
+            self.lost.send_replace(true);
             std::mem::take(&mut waiting.requests)
         };
-        drop(waiters);
         self.credits.close();
         locked(&self.outbox).close();
-        self.lost.send_replace(true);
+        drop(waiters);
     }
 
     fn ended(&self) -> Trouble {

@@ -37,9 +37,10 @@ pub(super) struct Before {
     received: AtomicU64,
 }
 
-/// Whether a failure to connect is one of the way to the server, and not an answer about the user or the share.
+/// Whether a failure to connect is worth another attempt. One that is about the user is not: it could lock the account.
+/// A share that is not there may be, once the server has come up.
 fn is_passing(failure: &Failure) -> bool {
-    matches!(Status(failure.status), Status::BAD_NETPATH | Status::NET_ERROR | Status::FUNCTION_BUSY)
+    !matches!(Status(failure.status), Status::LOGON_FAILURE | Status::BAD_PASSWORD)
 }
 
 impl SmbFs {
@@ -84,7 +85,7 @@ impl SmbFs {
         }
     }
 
-    /// Tries until it is made. A server that refuses to is not asked twice: that could lock the account.
+    /// Tries until it is made.
     async fn again(&self, old: &Link, lost: Instant) -> std::result::Result<Link, ()> {
         let mut pause = FIRST_PAUSE;
         let mut client = Some(old.client());
