@@ -54,6 +54,9 @@ struct Arguments {
     /// Print nothing but the facts asked for, and errors
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// Load no plug-in that is optional
+    #[arg(long, global = true)]
+    safe_mode: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -84,6 +87,9 @@ fn main() -> ExitCode {
     let output = Output { json: arguments.json, quiet: arguments.quiet };
     // Each command shows what the router had to leave out; the system log need not hear it from here.
     mpr::report::quiet();
+    if arguments.safe_mode {
+        mpr::safe_mode::switch_on();
+    }
     let result = run(arguments.command, &output).and_then(|()| output::flush());
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use mpr::Router;
 use mpr::config::{Config, Events, Isolation, NotifyeeEntry, OnFailure, Sandbox, Source};
 use mpr::isolated::{self, Trial};
+use mpr::library::Terms;
 use mpr::policy::LABEL;
 use mpr_helper::dirs;
 use mpr_plugin::Event;
@@ -74,6 +75,9 @@ struct Add {
     /// What becomes of an operation when the library cannot answer
     #[arg(long)]
     on_failure: Option<FailureName>,
+    /// Run it only as long as it has the contents it has now
+    #[arg(long)]
+    pin: bool,
     /// Change a registration that exists
     #[arg(long)]
     replace: bool,
@@ -144,6 +148,10 @@ impl Add {
                 clean(program)
             )));
         }
+        let pin = match (self.pin, path.as_ref().or(self.command.first())) {
+            (true, Some(file)) => Some(registration::pin(file)?),
+            _ => None,
+        };
         registration::add(FAMILY, &self.name, self.level, self.replace, output, |document| {
             if let Some(path) = path {
                 document.unset("command");
@@ -151,6 +159,9 @@ impl Add {
             } else {
                 document.unset("path");
                 document.set("command", value(self.command.iter().collect::<Array>()));
+            }
+            if let Some(pin) = pin {
+                document.set("sha256", value(pin));
             }
             if let Some(priority) = self.priority {
                 document.set("priority", value(priority));
@@ -222,6 +233,7 @@ fn list(output: &Output) -> Result<(), Failure> {
         (true, Some(why)) if !is_only_noted(config, &entry.file, &problems) => Standing::Denying(why),
         (true, _) => called(entry),
         (false, Some(why)) => Standing::Skipped(why),
+        (false, None) if router.is_in_safe_mode() => Standing::Skipped(registration::IN_SAFE_MODE.into()),
         (false, None) => {
             Standing::Skipped("it is the same library as an earlier one, and called once".into())
         }
@@ -350,12 +362,17 @@ fn check(arguments: &Check, output: &Output) -> Result<(), Failure> {
     let name = &*arguments.name;
     let path = registered_path(name)?;
     let file = LibraryFile::read(&path)?;
-    let entry = Router::system().config().and_then(|config| {
-        config.notifyees.iter().find(|entry| entry.stem == name && entry.isolation == Isolation::Process)
-    });
+    let registered =
+        Router::system().config().and_then(|config| config.notifyees.iter().find(|entry| entry.stem == name));
+    let elevated = dirs::is_elevated();
+    let terms = match registered {
+        Some(entry) => entry.terms(elevated),
+        None => Terms { elevated, ..Terms::default() },
+    };
+    let entry = registered.filter(|entry| entry.isolation == Isolation::Process);
     let sandbox = entry.map_or(Sandbox::Default, |entry| entry.sandbox);
     let limit = arguments.limit(entry.map(|entry| entry.timeout_ms));
-    let trial = Trial::of_notifyee(&file.path, sandbox, limit, dirs::is_elevated());
+    let trial = Trial::of_notifyee(&file.path, sandbox, limit, &terms);
     let exports = |name: &str| file.exports(name);
     let hears = [("AddConnectNotify", Event::Add, "add"), ("CancelConnectNotify", Event::Cancel, "cancel")];
     let hears: Vec<_> = hears.into_iter().filter(|one| exports(one.0) && trial.is_ok()).collect();

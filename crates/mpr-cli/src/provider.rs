@@ -9,7 +9,7 @@ use crate::registration::{self, Document, Family, Level, is_new};
 use clap::Subcommand;
 use mpr::config::{Config, Isolation, ProviderEntry, Sandbox};
 use mpr::isolated::{self, Trial};
-use mpr::library::LoadError;
+use mpr::library::{LoadError, Terms};
 use mpr::{Provider, Router};
 use mpr_helper::dirs;
 use mpr_plugin::abi::{
@@ -86,6 +86,9 @@ struct Add {
     /// What it may do there, of what its user may
     #[arg(long)]
     sandbox: Option<SandboxName>,
+    /// Load it only as long as it has the contents it has now
+    #[arg(long)]
+    pin: bool,
     /// Change a registration that exists
     #[arg(long)]
     replace: bool,
@@ -115,6 +118,7 @@ pub(crate) fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> 
 impl Add {
     fn run(self, output: &Output) -> Result<(), Failure> {
         let path = registration::absolute(&self.path)?;
+        let pin = self.pin.then(|| registration::pin(&path)).transpose()?;
         registration::add(FAMILY, &self.stem, self.level, self.replace, output, |document| {
             document.set("path", value(path));
             document.set("name", value(self.name));
@@ -132,6 +136,9 @@ impl Add {
                 if !list.is_empty() {
                     document.set(key, value(list.iter().collect::<Array>()));
                 }
+            }
+            if let Some(pin) = &pin {
+                document.set("sha256", value(pin));
             }
             if let Some(timeout) = self.timeout_ms {
                 document.set("timeout-ms", value(i64::from(timeout)));
@@ -201,6 +208,7 @@ fn list(output: &Output) -> Result<(), Failure> {
     for entry in config.providers.iter().filter(|entry| !shown.contains(&&*entry.stem)) {
         let why = match entry.class & WN_NETWORK_CLASS {
             0 => "it is a credential manager".to_owned(),
+            _ if router.is_in_safe_mode() => registration::IN_SAFE_MODE.to_owned(),
             _ => why(&entry.file),
         };
         tell(Line::unloaded(entry, &why))?;
@@ -309,10 +317,15 @@ fn check(arguments: &Check, output: &Output) -> Result<(), Failure> {
         Router::system().config().and_then(|config| config.providers.iter().find(|entry| entry.stem == name));
     let path = entry.map_or_else(|| PathBuf::from(name), |entry| entry.path.clone());
     let file = LibraryFile::read(&path)?;
+    let elevated = dirs::is_elevated();
+    let terms = match entry {
+        Some(entry) => entry.terms(elevated),
+        None => Terms { elevated, ..Terms::default() },
+    };
     let isolated = entry.filter(|entry| entry.isolation == Isolation::Process);
     let sandbox = isolated.map_or(Sandbox::Default, |entry| entry.sandbox);
     let limit = arguments.limit(isolated.map(|entry| entry.timeout_ms));
-    let mut trial = Trial::of_provider(&file.path, sandbox, limit, dirs::is_elevated());
+    let mut trial = Trial::of_provider(&file.path, sandbox, limit, &terms);
     let mut capabilities = None;
     if let Ok((begun, _)) = &trial {
         match begun.capabilities() {

@@ -2,10 +2,13 @@
 
 use crate::answer::{self, CommandAnswer, MAX_OUTPUT};
 use crate::keeper::{self, end_descendants};
+use crate::library::terms;
 use crate::sandbox;
+use crate::sealed::Sealed;
 use crate::serve::{Listening, Refusal};
+use mpr::Pin;
 use mpr_core::device::LocalDevice;
-use mpr_helper::host::{Answer, Call, Event, Said, Sandbox};
+use mpr_helper::host::{Answer, Call, Conditions, Event, Said, Sandbox};
 use mpr_plugin::Status;
 use mpr_plugin::abi::{NOTIFY_PRE, RESOURCETYPE_DISK, RESOURCETYPE_PRINT};
 use serde::Serialize;
@@ -26,6 +29,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub(crate) struct Command {
     program: String,
     arguments: Vec<String>,
+    /// The contents the program must have.
+    pin: Option<Pin>,
     /// By the names the router knows them under.
     contexts: HashMap<u32, String>,
     last: u32,
@@ -50,7 +55,12 @@ struct Told {
 }
 
 impl Command {
-    pub(crate) fn new(command: Vec<String>, sandbox: Sandbox) -> Result<Self, Refusal> {
+    pub(crate) fn new(
+        command: Vec<String>,
+        sandbox: Sandbox,
+        conditions: &Conditions,
+    ) -> Result<Self, Refusal> {
+        let pin = terms(conditions)?.sha256;
         // What a command leaves behind, in whichever group or session, becomes a child of this process.
         // SAFETY: takes integers.
         if unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } != 0 {
@@ -59,11 +69,15 @@ impl Command {
         sandbox::enter(sandbox, true).map_err(Refusal::of_process)?;
         let mut words = command.into_iter();
         let program = words.next().ok_or_else(|| Refusal::of_process("it names no program".into()))?;
-        Ok(Command { program, arguments: words.collect(), contexts: HashMap::new(), last: 0 })
+        Ok(Command { program, arguments: words.collect(), pin, contexts: HashMap::new(), last: 0 })
     }
 
     fn run(&self, told: &Told) -> io::Result<(ExitStatus, Vec<u8>)> {
-        let mut command = process::Command::new(&self.program);
+        let sealed = self.pin.map(|pin| Sealed::copy(&self.program, pin)).transpose()?;
+        let mut command = match &sealed {
+            Some(sealed) => sealed.command(),
+            None => process::Command::new(&self.program),
+        };
         command.args(&self.arguments).current_dir("/").env_clear().env("PATH", PATH).envs(variables(told));
         command.envs(["LANG", "HOME"].into_iter().filter_map(|name| Some((name, env::var_os(name)?))));
         command.stdin(in_memory(told)?).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);

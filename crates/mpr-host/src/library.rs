@@ -3,10 +3,10 @@
 use crate::sandbox;
 use crate::serve::{Listening, Refusal};
 use mpr::config::Events;
-use mpr::library::LoadedNotifyee;
+use mpr::library::{LoadedNotifyee, Terms};
 use mpr::{extended_error, isolated};
 use mpr_helper::dirs;
-use mpr_helper::host::{Answer, Call, Event, Said, Sandbox};
+use mpr_helper::host::{Answer, Call, Conditions, Event, Said, Sandbox};
 use mpr_plugin::abi::{NOTIFY_PRE, NOTIFYINFO};
 use mpr_plugin::{AddNotice, CancelNotice, Notifyee, Status, WideString};
 use std::collections::HashMap;
@@ -28,13 +28,27 @@ pub(crate) struct Library {
     last: u32,
 }
 
+/// The conditions of a registration, as libraries are loaded on them.
+pub(crate) fn terms(conditions: &Conditions) -> Result<Terms, Refusal> {
+    let sha256 = conditions.sha256.as_deref().map(str::parse).transpose();
+    let sha256 = sha256
+        .map_err(|()| Refusal::of_process("its registration is not understood; reinstall mpr".into()))?;
+    Ok(Terms { elevated: dirs::is_elevated(), by_root: conditions.by_root, sha256 })
+}
+
 impl Library {
-    pub(crate) fn load(path: &Path, add: bool, cancel: bool, sandbox: Sandbox) -> Result<Self, Refusal> {
+    pub(crate) fn load(
+        path: &Path,
+        add: bool,
+        cancel: bool,
+        sandbox: Sandbox,
+        conditions: &Conditions,
+    ) -> Result<Self, Refusal> {
         confine(true)
             .map_err(|error| Refusal::of_process(format!("its process cannot be confined: {error}")))?;
         sandbox::enter(sandbox, false).map_err(Refusal::of_process)?;
         isolated::refuse_operations();
-        let library = LoadedNotifyee::load(path, Events { add, cancel }, dirs::is_elevated())?;
+        let library = LoadedNotifyee::load(path, Events { add, cancel }, &terms(conditions)?)?;
         Ok(Library { library, contexts: HashMap::new(), last: 0 })
     }
 

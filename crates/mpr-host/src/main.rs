@@ -14,6 +14,7 @@ mod keeper;
 mod library;
 mod provider;
 mod sandbox;
+mod sealed;
 mod serve;
 
 use std::process::ExitCode;

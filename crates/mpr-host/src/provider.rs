@@ -1,13 +1,12 @@
 //! A network provider, called in this process.
 
-use crate::library::{confine, said};
+use crate::library::{confine, said, terms};
 use crate::sandbox;
 use crate::serve::{Hosted, Refusal, malformed};
 use mpr::library::LoadedProvider;
 use mpr::{extended_error, isolated};
-use mpr_helper::dirs;
-use mpr_helper::host::Sandbox;
 use mpr_helper::host::provider::{Ask, Function, Resource, Told};
+use mpr_helper::host::{Conditions, Sandbox};
 use mpr_plugin::{
     AddConnection, AuthBuffer, CancelConnection, Capabilities, Entries, EnumQuery, NetResource,
     NetworkProvider, Performance, ResourceQuery, Status, UniversalName, WideStr, WideString,
@@ -43,13 +42,13 @@ struct Open {
 type Asked = Ask<Vec<u16>, Zeroizing<Vec<u8>>>;
 
 impl Provider {
-    pub(crate) fn load(path: &Path, sandbox: Sandbox) -> Result<Self, Refusal> {
+    pub(crate) fn load(path: &Path, sandbox: Sandbox, conditions: &Conditions) -> Result<Self, Refusal> {
         confine(false)
             .map_err(|error| Refusal::of_process(format!("its process cannot be confined: {error}")))?;
         sandbox::enter(sandbox, false).map_err(Refusal::of_process)?;
         isolated::refuse_operations();
         isolated::refuse_isolated_providers();
-        let provider = LoadedProvider::load(path, dirs::is_elevated())?;
+        let provider = LoadedProvider::load(path, &terms(conditions)?)?;
         Ok(Provider { provider, open: HashMap::new(), last: 0 })
     }
 }

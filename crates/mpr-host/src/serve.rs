@@ -63,14 +63,14 @@ pub(crate) fn converse(stream: UnixStream) -> io::Result<()> {
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
     let loaded: Result<Box<dyn Hosted>, Refusal> = match load {
-        Load::Library { path, add, cancel, sandbox } => {
-            Library::load(&path, add, cancel, sandbox).map(|library| Box::new(library) as _)
+        Load::Library { path, add, cancel, sandbox, conditions } => {
+            Library::load(&path, add, cancel, sandbox, &conditions).map(|library| Box::new(library) as _)
         }
-        Load::Provider { path, sandbox } => {
-            Provider::load(&path, sandbox).map(|provider| Box::new(provider) as _)
+        Load::Provider { path, sandbox, conditions } => {
+            Provider::load(&path, sandbox, &conditions).map(|provider| Box::new(provider) as _)
         }
-        Load::Command { command, sandbox } => {
-            Command::new(command, sandbox).map(|command| Box::new(command) as _)
+        Load::Command { command, sandbox, conditions } => {
+            Command::new(command, sandbox, &conditions).map(|command| Box::new(command) as _)
         }
     };
     let mut hosted = match loaded {

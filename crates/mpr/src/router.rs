@@ -118,6 +118,12 @@ impl Router {
         self.settings().system.as_ref().map(System::policies).filter(|policies| !policies.is_empty())
     }
 
+    /// Whether plug-ins that are optional are left out ([`safe_mode`](crate::safe_mode)).
+    #[must_use]
+    pub fn is_in_safe_mode(&self) -> bool {
+        self.settings().system.as_ref().is_some_and(System::is_in_safe_mode)
+    }
+
     /// The providers, in the order in which they are asked. Loads them.
     pub fn network_providers(&self) -> impl Iterator<Item = &Provider> {
         self.providers().iter()

@@ -11,7 +11,7 @@ use crate::notifyees::{Notifyees, Registration};
 use crate::policy::{self, Guard, Policies};
 use crate::providers::{Provider, Providers};
 use crate::store::Store;
-use crate::{Problem, builtin, report};
+use crate::{Problem, builtin, report, safe_mode};
 use mpr_helper::dirs;
 use mpr_plugin::abi::{
     NOTIFY_PRE, NOTIFYINFO, WN_CREDENTIAL_CLASS, WN_NETWORK_CLASS, WN_PRIMARY_AUTHENT_CLASS,
@@ -27,6 +27,8 @@ pub(crate) struct System {
     config: Config,
     policies: Arc<Policies>,
     elevated: bool,
+    /// Whether plug-ins that are optional are left out.
+    safe_mode: bool,
 }
 
 impl System {
@@ -40,7 +42,8 @@ impl System {
         for problem in &config.problems {
             report::problem(problem);
         }
-        System { config, policies: policies.into(), elevated }
+        let safe_mode = config.safe_mode || safe_mode::is_on(elevated);
+        System { config, policies: policies.into(), elevated, safe_mode }
     }
 
     pub(crate) fn policies(&self) -> &Policies {
@@ -49,6 +52,11 @@ impl System {
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether plug-ins that are optional are left out.
+    pub(crate) fn is_in_safe_mode(&self) -> bool {
+        self.safe_mode
     }
 
     pub(crate) fn retry_limit(&self) -> u32 {
@@ -74,7 +82,8 @@ impl System {
                 table.push((builtin.stem.to_owned(), provider));
             }
         }
-        for entry in self.config.providers.iter().filter(|entry| entry.class & WN_NETWORK_CLASS != 0) {
+        let registered = self.config.providers.iter().filter(|_| !self.safe_mode);
+        for entry in registered.filter(|entry| entry.class & WN_NETWORK_CLASS != 0) {
             if entry.isolation == Isolation::Process && isolated::is_refusing_isolated_providers() {
                 continue;
             }
@@ -93,9 +102,8 @@ impl System {
 
     fn provider(&self, entry: &ProviderEntry) -> Result<Provider, Problem> {
         let network: Result<Box<dyn NetworkProvider>, LoadError> = match entry.isolation {
-            Isolation::InProcess => {
-                LoadedProvider::load(&entry.path, self.elevated).map(|loaded| Box::new(loaded) as _)
-            }
+            Isolation::InProcess => LoadedProvider::load(&entry.path, &entry.terms(self.elevated))
+                .map(|loaded| Box::new(loaded) as _),
             Isolation::Process => {
                 IsolatedProvider::open(entry, self.elevated).map(|isolated| Box::new(isolated) as _)
             }
@@ -120,7 +128,7 @@ impl System {
         let mut problems = Vec::new();
         let mut table = Vec::new();
         let mut loaded: Vec<PathBuf> = Vec::new();
-        for entry in &self.config.notifyees {
+        for entry in self.config.notifyees.iter().filter(|entry| !self.safe_mode || entry.is_required()) {
             if let Source::Library(path) = &entry.source {
                 let file = canonical(path);
                 if loaded.contains(&file) {
@@ -149,7 +157,8 @@ impl System {
     fn notifyee(&self, entry: &NotifyeeEntry) -> Result<Box<dyn Notifyee>, Problem> {
         let library: Result<Box<dyn Notifyee>, LoadError> = match (&entry.source, entry.isolation) {
             (Source::Library(path), Isolation::InProcess) => {
-                LoadedNotifyee::load(path, entry.events, self.elevated).map(|library| Box::new(library) as _)
+                LoadedNotifyee::load(path, entry.events, &entry.terms(self.elevated))
+                    .map(|library| Box::new(library) as _)
             }
             (Source::Library(_), Isolation::Process) | (Source::Command(_), _) => {
                 Isolated::new(entry, self.elevated).map(|library| Box::new(library) as _)
@@ -160,7 +169,7 @@ impl System {
 
     /// Loads the credential managers, in provider order; none unless they are switched on (DECISION P10).
     pub(crate) fn credential_managers(&self) -> Vec<LoadedCredentialManager> {
-        if !self.config.credential_managers {
+        if !self.config.credential_managers || self.safe_mode {
             return Vec::new();
         }
         let class = WN_CREDENTIAL_CLASS | WN_PRIMARY_AUTHENT_CLASS;
@@ -185,7 +194,10 @@ impl System {
                 });
                 continue;
             }
-            match LoadedCredentialManager::load(entry.credential_path(), self.elevated) {
+            match LoadedCredentialManager::load(
+                entry.credential_path(),
+                &entry.credential_terms(self.elevated),
+            ) {
                 Ok(manager) => managers.push(manager),
                 Err(error) => report::problem(&unloaded(&entry.file, error)),
             }

@@ -21,6 +21,8 @@ pub(crate) struct Doubt {
 pub(crate) struct Judge {
     /// The process has more rights than whoever started it: only root's files count.
     elevated: bool,
+    /// What is judged was registered by root for everybody: it must be root's.
+    system: bool,
     uid: u32,
     gid: u32,
 }
@@ -65,7 +67,24 @@ impl Judge {
     pub(crate) fn of_this_process(elevated: bool) -> Self {
         // SAFETY: neither call takes a pointer or can fail.
         let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-        Judge { elevated, uid, gid }
+        Judge { elevated, system: false, uid, gid }
+    }
+
+    /// Judges what root registered.
+    pub(crate) fn of_system(self, system: bool) -> Self {
+        Judge { system, ..self }
+    }
+
+    /// The file that registers a plug-in. Whoever wrote it has code run here: root, or the user whose process
+    /// it is. Returns whether it was root.
+    pub(crate) fn registration(&self, path: &Path, meta: &Metadata) -> Result<bool, Doubt> {
+        match meta.uid() {
+            0 => Ok(true),
+            // That file is not read at all.
+            _ if self.elevated => Ok(false),
+            uid if uid == self.uid => Ok(false),
+            _ => Err(of_another(path, meta.into(), self.uid, "it ")),
+        }
     }
 
     /// A configuration file or directory. Only a process with elevated privileges is particular: everybody
@@ -81,11 +100,9 @@ impl Judge {
 
     /// The directories that lead to `path`, which is canonical.
     ///
-    /// A library could be replaced between judging and loading by whoever can write to its directory; with
-    /// elevated privileges, to any directory on the way.
+    /// A library could be replaced between judging and loading by whoever can write to any directory on the way.
     pub(crate) fn directories_above(&self, path: &Path) -> Result<(), Doubt> {
-        let depth = if self.elevated { usize::MAX } else { 1 };
-        for directory in path.ancestors().skip(1).take(depth) {
+        for directory in path.ancestors().skip(1) {
             let meta = directory.metadata().map_err(|error| Doubt {
                 what: format!("its directory {} cannot be examined: {error}", directory.display()),
                 remedy: "make the directory searchable".into(),
@@ -103,7 +120,43 @@ impl Judge {
             let mode = if sticky { facts.mode & !0o022 } else { facts.mode };
             return self.roots_alone(path, Facts { mode, ..facts }, &subject);
         }
-        if facts.mode & 0o002 != 0 && !sticky { Err(anyone_writes(path, facts, &subject)) } else { Ok(()) }
+        self.owned(path, facts, &subject)?;
+        match sticky {
+            true => Ok(()),
+            false => self.written_by_others(path, facts, &subject),
+        }
+    }
+
+    /// Whether it is root's, or the user's where that will do.
+    fn owned(&self, path: &Path, facts: Facts, subject: &str) -> Result<(), Doubt> {
+        match facts.uid {
+            0 => Ok(()),
+            _ if self.system => Err(Doubt {
+                what: format!(
+                    "{subject}belongs to user {}, and what root registers must be root's",
+                    facts.uid
+                ),
+                remedy: format!("run: chown root '{}'", path.display()),
+            }),
+            uid if uid == self.uid => Ok(()),
+            _ => Err(of_another(path, facts, self.uid, subject)),
+        }
+    }
+
+    /// Whether nobody else can write to it.
+    fn written_by_others(&self, path: &Path, facts: Facts, subject: &str) -> Result<(), Doubt> {
+        if facts.mode & 0o002 != 0 {
+            return Err(anyone_writes(path, facts, subject));
+        }
+        // Many systems give each user a group of their own and let it write.
+        let own = if self.system { 0 } else { self.gid };
+        if facts.mode & 0o020 != 0 && facts.gid != own && facts.gid != 0 {
+            return Err(Doubt {
+                what: format!("{subject}can be written to by group {} (mode {:04o})", facts.gid, facts.mode),
+                remedy: format!("run: chmod g-w '{}'", path.display()),
+            });
+        }
+        Ok(())
     }
 
     /// A library about to be run in this process.
@@ -115,26 +168,8 @@ impl Judge {
         if self.elevated {
             return self.roots_alone(path, facts, "");
         }
-        if facts.uid != 0 && facts.uid != self.uid {
-            return Err(Doubt {
-                what: format!(
-                    "it belongs to user {}, who is neither root nor the user of this process ({})",
-                    facts.uid, self.uid
-                ),
-                remedy: format!("run: chown root '{}'", path.display()),
-            });
-        }
-        if facts.mode & 0o002 != 0 {
-            return Err(anyone_writes(path, facts, "it "));
-        }
-        // Many systems give each user a group of their own and let it write.
-        if facts.mode & 0o020 != 0 && facts.gid != self.gid {
-            return Err(Doubt {
-                what: format!("it can be written to by group {} (mode {:04o})", facts.gid, facts.mode),
-                remedy: format!("run: chmod g-w '{}'", path.display()),
-            });
-        }
-        Ok(())
+        self.owned(path, facts, "it ")?;
+        self.written_by_others(path, facts, "it ")
     }
 
     fn roots_alone(&self, path: &Path, facts: Facts, subject: &str) -> Result<(), Doubt> {
@@ -158,6 +193,16 @@ impl Judge {
     }
 }
 
+fn of_another(path: &Path, facts: Facts, uid: u32, subject: &str) -> Doubt {
+    Doubt {
+        what: format!(
+            "{subject}belongs to user {}, who is neither root nor the user of this process ({uid})",
+            facts.uid
+        ),
+        remedy: format!("run: chown root '{}'", path.display()),
+    }
+}
+
 fn anyone_writes(path: &Path, facts: Facts, subject: &str) -> Doubt {
     Doubt {
         what: format!("{subject}can be written to by anyone (mode {:04o})", facts.mode),
@@ -169,8 +214,9 @@ fn anyone_writes(path: &Path, facts: Facts, subject: &str) -> Doubt {
 mod tests {
     use super::*;
 
-    const USER: Judge = Judge { elevated: false, uid: 7, gid: 70 };
-    const ELEVATED: Judge = Judge { elevated: true, uid: 7, gid: 70 };
+    const USER: Judge = Judge { elevated: false, system: false, uid: 7, gid: 70 };
+    const SYSTEM: Judge = Judge { system: true, ..USER };
+    const ELEVATED: Judge = Judge { elevated: true, ..USER };
 
     fn library(judge: Judge, uid: u32, gid: u32, mode: u32) -> Option<String> {
         let doubt = judge.library_facts(Path::new("/l/x.so"), Facts { uid, gid, mode }).err()?;
@@ -214,6 +260,24 @@ mod tests {
     }
 
     #[test]
+    fn what_root_registers_must_be_roots_and_so_must_every_directory_above() {
+        assert_eq!(library(SYSTEM, 0, 0, 0o755), None);
+        assert_eq!(
+            library(SYSTEM, 7, 70, 0o755).unwrap(),
+            "it belongs to user 7, and what root registers must be root's; run: chown root '/l/x.so'"
+        );
+        assert_eq!(
+            library(SYSTEM, 0, 70, 0o775).unwrap(),
+            "it can be written to by group 70 (mode 0775); run: chmod g-w '/l/x.so'"
+        );
+        assert_eq!(
+            directory(SYSTEM, 7, 0o755).unwrap(),
+            "its directory /l belongs to user 7, and what root registers must be root's; run: chown root '/l'"
+        );
+        assert_eq!(directory(SYSTEM, 0, 0o1777), None);
+    }
+
+    #[test]
     fn elevated_privileges_trust_only_what_is_roots_alone() {
         assert_eq!(library(ELEVATED, 0, 70, 0o755), None);
         assert_eq!(
@@ -228,7 +292,13 @@ mod tests {
 
     #[test]
     fn a_directory_anyone_can_write_to_must_be_sticky() {
-        assert_eq!(directory(USER, 8, 0o755), None);
+        assert_eq!(directory(USER, 7, 0o755), None);
+        assert_eq!(directory(USER, 0, 0o755), None);
+        assert_eq!(
+            directory(USER, 8, 0o755).unwrap(),
+            "its directory /l belongs to user 8, who is neither root nor the user of this process (7); \
+             run: chown root '/l'"
+        );
         assert_eq!(directory(USER, 0, 0o1777), None);
         assert_eq!(
             directory(USER, 0, 0o777).unwrap(),

@@ -3,7 +3,7 @@
 mod compile;
 
 use mpr::config::Events;
-use mpr::library::{LoadedNotifyee, LoadedProvider};
+use mpr::library::{LoadedNotifyee, LoadedProvider, Terms};
 use mpr_abi::{NOTIFY_PRE, NOTIFYINFO};
 use mpr_plugin::{AddConnection, AddNotice, CancelConnection, CancelNotice, NetworkProvider, Notifyee, wide};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -49,8 +49,8 @@ fn calls_with_usual_names_allocate_nothing() {
          DWORD NPAddConnection3(void *o, NETRESOURCE *r, WCHAR *p, WCHAR *u, DWORD f) { return 0; }
          DWORD NPCancelConnection(WCHAR *name, BOOL force) { return 0; }",
     );
-    let notifyee = LoadedNotifyee::load(library.path(), Events::ALL, false).unwrap();
-    let provider = LoadedProvider::load(library.path(), false).unwrap();
+    let notifyee = LoadedNotifyee::load(library.path(), Events::ALL, &Terms::default()).unwrap();
+    let provider = LoadedProvider::load(library.path(), &Terms::default()).unwrap();
     let remote = wide(&format!(r"\\server.example.org\{}", "x".repeat(230)));
     let (local, net, user, password) =
         (wide("Z:"), wide("Example Network"), wide("EXAMPLE\\somebody"), wide(&"secret".repeat(10)));

@@ -1,11 +1,12 @@
 //! The configuration directories: what counts, in which order, and what is said about mistakes.
 
 use mpr::config::{Config, Events, Isolation, NotifyeeEntry, OnFailure, Sandbox, Source, Variables, parse};
+use mpr_helper::dirs::Level;
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -74,6 +75,9 @@ fn an_entry_says_what_it_says_and_has_defaults_for_the_rest() {
             stem: "audit".into(),
             file: dirs.path("etc/notifyees.d/audit.toml"),
             source: Source::Library("/lib/audit.so".into()),
+            sha256: None,
+            by_root: fs::metadata(dirs.path("etc")).unwrap().uid() == 0,
+            level: Level::User,
             isolation: Isolation::InProcess,
             timeout_ms: 5000,
             sandbox: Sandbox::Default,
@@ -262,7 +266,7 @@ fn an_unknown_key_is_pointed_out_and_costs_nothing() {
         (
             "colour",
             "remove it, or choose one of enabled, path, command, isolation, sandbox, \
-             timeout-ms, on-failure, events, priority",
+             timeout-ms, on-failure, events, priority, sha256",
         ),
     ] {
         let (entry, problems) = notifyee(&format!("path = '/x.so'\n{key} = 1"));
@@ -278,7 +282,7 @@ fn an_unknown_key_is_pointed_out_and_costs_nothing() {
         [
             "etc/mpr.toml:4: other is no key of this file and has no effect; remove it, or choose one of \
              local-directory, provider-order, builtin-providers, retry-limit, drives-dir, restore-timeout-ms, \
-             credential-managers, smb-servers",
+             safe-mode, credential-managers, smb-servers",
             "etc/mpr.toml:3: local-directory.share is no key of this file and has no effect; did you mean shares?",
         ]
     );
@@ -539,7 +543,16 @@ fn elevated_privileges_read_what_is_roots_alone() {
         std::os::unix::fs::chown(dirs.path("etc/providers.d"), Some(12345), None).unwrap();
         std::os::unix::fs::chown(dirs.path("etc/notifyees.d/owned.toml"), Some(12345), None).unwrap();
 
-        assert_eq!(dirs.read().problems, []);
+        // Without them, the user's own files will do, too; what registers a plug-in must be of one of the two.
+        let config = dirs.read();
+        assert_eq!(stems(&config), ["good", "open"]);
+        assert_eq!(
+            dirs.problems(&config),
+            [
+                "etc/notifyees.d/owned.toml: it belongs to user 12345, who is neither root nor the user of this process \
+              (0), so the entry is left out; run: chown root 'etc/notifyees.d/owned.toml'"
+            ]
+        );
         let config = dirs.read_as(true);
         assert_eq!((stems(&config), config.retry_limit, config.providers.len()), (vec!["good"], 1, 0));
         assert_eq!(
@@ -645,4 +658,36 @@ proptest! {
         prop_assert!(problems.iter().all(|problem| !problem.to_string().contains('\n')));
         prop_assert!(settings.local_shares.values().all(|path| path.is_absolute()));
     }
+}
+
+#[test]
+fn a_pin_is_64_hexadecimal_digits() {
+    let digits = "0123456789abcdefABCDEF0123456789".repeat(2);
+    let (entry, problems) = notifyee(&format!("path = '/x.so'\nsha256 = '{digits}'"));
+    assert_eq!(entry.unwrap().sha256.unwrap().to_string(), digits.to_lowercase());
+    assert_eq!(problems, "");
+    // A pin that cannot be read pins nothing: then nothing is loaded.
+    for wrong in ["'0123'", "17", &format!("'{}'", "g".repeat(64))] {
+        let (entry, problems) = notifyee(&format!("path = '/x.so'\nsha256 = {wrong}"));
+        assert!(entry.is_none() && problems.contains("where 64 hexadecimal digits belongs"), "{problems}");
+    }
+}
+
+#[test]
+fn a_guard_is_required_where_the_system_registers_it() {
+    let guard = "path = '/x.so'\non-failure = 'deny'";
+    let dirs = Dirs::new()
+        .with("usr/notifyees.d/guard.toml", guard)
+        .with("usr/notifyees.d/other.toml", "path = '/y.so'")
+        .with("etc/notifyees.d/own.toml", guard);
+    let config = dirs.read();
+    let required: Vec<_> =
+        config.notifyees.iter().filter(|entry| entry.is_required()).map(|entry| &*entry.stem).collect();
+    assert_eq!(required, ["guard"]);
+}
+
+#[test]
+fn safe_mode_stays_on_for_everybody_who_did_not_ask_for_it() {
+    let dirs = Dirs::new().with("usr/mpr.toml", "safe-mode = true").with("etc/mpr.toml", "safe-mode = false");
+    assert!(dirs.read().safe_mode);
 }

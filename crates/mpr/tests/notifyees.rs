@@ -4,7 +4,7 @@ mod compile;
 
 use compile::{Library, library, library_with};
 use mpr::config::Events;
-use mpr::library::{LoadError, LoadedCredentialManager, LoadedNotifyee, LoadedProvider};
+use mpr::library::{LoadError, LoadedCredentialManager, LoadedNotifyee, LoadedProvider, Terms};
 use mpr_abi::{NOTIFY_POST, NOTIFY_PRE, NOTIFYINFO, Status};
 use mpr_plugin::{AddNotice, CancelNotice, Event, Notifyee, WideStr, wide};
 use std::fs;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::{null_mut, without_provenance_mut};
 
 fn load(path: &Path) -> Result<LoadedNotifyee, LoadError> {
-    LoadedNotifyee::load(path, Events::ALL, false)
+    LoadedNotifyee::load(path, Events::ALL, &Terms::default())
 }
 
 /// The message without the path it begins with.
@@ -181,7 +181,7 @@ fn a_plug_in_registered_in_the_wrong_place_is_sent_to_the_right_one() {
          it is a network provider: register it in providers.d"
     );
     let notifyee = library("DWORD CancelConnectNotify(NOTIFYINFO *i, NOTIFYCANCEL *c) { return 0; }");
-    let error = LoadedProvider::load(notifyee.path(), false).unwrap_err();
+    let error = LoadedProvider::load(notifyee.path(), &Terms::default()).unwrap_err();
     assert_eq!(error.what, "it does not export NPGetCaps, which every network provider must");
     assert_eq!(error.remedy, "it is a notification library: register it in notifyees.d");
 }
@@ -203,7 +203,7 @@ fn only_configured_events_are_wanted() {
          DWORD CancelConnectNotify(NOTIFYINFO *i, NOTIFYCANCEL *c) { return 0; }",
     );
     let events = Events { add: false, cancel: true };
-    let notifyee = LoadedNotifyee::load(library.path(), events, false).unwrap();
+    let notifyee = LoadedNotifyee::load(library.path(), events, &Terms::default()).unwrap();
     assert!(!notifyee.wants(Event::Add) && notifyee.wants(Event::Cancel));
 }
 
@@ -331,10 +331,10 @@ fn a_library_with_an_initialiser_is_initialised_once_however_often_it_is_registe
 #[test]
 fn a_credential_manager_needs_one_of_its_functions() {
     let manager = library("DWORD NPLogonNotify(void) { return 50; }");
-    let manager = LoadedCredentialManager::load(manager.path(), false).unwrap();
+    let manager = LoadedCredentialManager::load(manager.path(), &Terms::default()).unwrap();
     assert!(manager.logon_notify.is_some() && manager.password_change_notify.is_none());
     let provider = library("DWORD NPGetCaps(DWORD index) { return 0; }");
-    let error = LoadedCredentialManager::load(provider.path(), false).unwrap_err();
+    let error = LoadedCredentialManager::load(provider.path(), &Terms::default()).unwrap_err();
     assert_eq!(error.what, "it exports neither NPLogonNotify nor NPPasswordChangeNotify");
     assert_eq!(error.remedy, "take class 2 out of its entry, or name the right module with auth-path");
 }

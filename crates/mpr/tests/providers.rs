@@ -3,7 +3,7 @@
 mod compile;
 
 use compile::{Library, library};
-use mpr::library::LoadedProvider;
+use mpr::library::{LoadedProvider, Terms};
 use mpr_abi::*;
 use mpr_plugin::{
     AddConnection, AuthBuffer, CancelConnection, Capabilities, EnumQuery, NetResource, NetworkProvider,
@@ -15,7 +15,7 @@ use std::ptr::{null_mut, without_provenance_mut};
 const CLAIMS_ALL: &str = "DWORD NPGetCaps(DWORD index) { return index == 12 ? 1 : 0xFFFF; }";
 
 fn loaded(library: &Library) -> LoadedProvider {
-    LoadedProvider::load(library.path(), false).unwrap_or_else(|error| panic!("{error}"))
+    LoadedProvider::load(library.path(), &Terms::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn provider(source: &str) -> LoadedProvider {
@@ -55,7 +55,7 @@ fn entries(provider: &LoadedProvider) -> (Vec<NetResource>, Option<Status>) {
 #[test]
 fn a_provider_without_npgetcaps_is_refused() {
     let library = library("DWORD NPAddConnection(void) { return 0; }");
-    let error = LoadedProvider::load(library.path(), false).unwrap_err();
+    let error = LoadedProvider::load(library.path(), &Terms::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(

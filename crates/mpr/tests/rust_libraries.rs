@@ -3,8 +3,7 @@
 #![cfg(unix)]
 
 use mpr::config::Events;
-use mpr::library::notifyee::LoadedNotifyee;
-use mpr::library::provider::LoadedProvider;
+use mpr::library::{LoadedNotifyee, LoadedProvider, Terms};
 use mpr::{AddRequest, CancelRequest, Connection, Router};
 use mpr_plugin::abi::RESOURCE_CONNECTED;
 use mpr_plugin::{Status, wide};
@@ -25,8 +24,9 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn router() -> Router {
-    let provider = LoadedProvider::load(&example("example_provider"), false).unwrap();
-    let notifyee = LoadedNotifyee::load(&example("example_notifyee"), Events::ALL, false).unwrap();
+    let provider = LoadedProvider::load(&example("example_provider"), &Terms::default()).unwrap();
+    let notifyee =
+        LoadedNotifyee::load(&example("example_notifyee"), Events::ALL, &Terms::default()).unwrap();
     Router::builder().provider("Memory Network", provider).notifyee("timing", notifyee).build()
 }
 

@@ -13,9 +13,14 @@ use crate::output::{Output, clean};
 use mpr_helper::dirs;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use toml_edit::value;
+
+/// `O_NONBLOCK`: a FIFO in the place of a file must not make anybody wait.
+const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
 
 /// What is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -315,6 +320,24 @@ pub(crate) fn absolute(path: &Path) -> Result<String, Failure> {
     let absolute = std::path::absolute(path).ok().and_then(|path| path.into_os_string().into_string().ok());
     absolute
         .ok_or_else(|| Failure::Usage(format!("'{}' cannot stand in a configuration file", path.display())))
+}
+
+/// Why something optional is not loaded.
+pub(crate) const IN_SAFE_MODE: &str = "it is optional, and left out in safe mode";
+
+/// What a file is pinned to: the contents it has now.
+pub(crate) fn pin(file: &str) -> Result<String, Failure> {
+    let opened = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(file);
+    let read = opened.and_then(|opened| match opened.metadata()?.is_file() {
+        true => mpr::Pin::of_file(&opened),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+    });
+    read.map(|pin| pin.to_string()).map_err(|error| {
+        Failure::other(
+            format!("cannot read {}: {error}", clean(file)),
+            "correct the path, or install the file",
+        )
+    })
 }
 
 #[cfg(test)]

@@ -277,3 +277,77 @@ fn a_guard_that_cannot_be_loaded_refuses_what_it_would_be_asked_about_if_it_is_t
     assert!(outcome.err.contains("\nguard says: "), "{}", outcome.err);
     it.mpr(&["disconnect", "Z:"]).code(0);
 }
+
+/// Puts down that it was called.
+const RECORDER: &str = r#"
+DWORD AddConnectNotify(NOTIFYINFO *i, NOTIFYADD *a) {
+    FILE *out = fopen(CALLED, "a");
+    fputs("called\n", out);
+    fclose(out);
+    return 0;
+}
+"#;
+
+fn recorder(it: &Environment, name: &str) -> std::path::PathBuf {
+    it.compile(name, RECORDER, &[&format!("-DCALLED={:?}", it.path(name).with_extension("called"))])
+}
+
+#[test]
+fn a_pinned_library_is_loaded_until_it_is_changed() {
+    let it = Environment::new();
+    let library = recorder(&it, "pinned");
+    it.out(&["notifyee", "add", "pinned", library.to_str().unwrap(), "--user", "--pin", "--quiet"]);
+    assert_eq!(state(&it, "pinned"), "loaded");
+    it.out(&["connect", "//local/photos", "Z:"]);
+    assert_eq!(it.read("pinned.called"), "called\n");
+    let mut bytes = std::fs::read(&library).unwrap();
+    bytes.push(0);
+    std::fs::write(&library, bytes).unwrap();
+    let listed = it.json(&["notifyee", "list", "--json"]);
+    assert_eq!(listed[0]["state"], "skipped");
+    let why = listed[0]["why"].as_str().unwrap();
+    assert!(why.contains("its contents are not those it was registered with: its sha256 is "), "{why}");
+    let checked = it.mpr(&["notifyee", "check", "pinned"]).code(1);
+    assert!(checked.out.contains("loaded        no: its contents are not those"), "{}", checked.out);
+    it.out(&[
+        "notifyee",
+        "add",
+        "pinned",
+        library.to_str().unwrap(),
+        "--user",
+        "--pin",
+        "--replace",
+        "--quiet",
+    ]);
+    assert_eq!(state(&it, "pinned"), "loaded");
+}
+
+#[test]
+fn safe_mode_loads_nothing_but_the_guards_of_the_system() {
+    let it = Environment::with_test_network();
+    for (name, level, more) in [
+        ("optional", "system", ""),
+        ("guard", "system", "on-failure = 'deny'\n"),
+        ("own", "user", "on-failure = 'deny'\n"),
+    ] {
+        let library = recorder(&it, name);
+        it.write(&format!("{level}/notifyees.d/{name}.toml"), &format!("path = {library:?}\n{more}"));
+    }
+    it.write("system/policy.d/p.toml", "[[rule]]\naction = 'deny'\nremote = '//test/two'\n");
+    let called = |name: &str| it.exists(&format!("{name}.called"));
+    it.out(&["connect", "//local/photos", "Z:", "--safe-mode"]);
+    assert_eq!([called("optional"), called("guard"), called("own")], [false, true, false]);
+    let outcome = it.mpr(&["connect", "//test/one", "Y:", "--safe-mode"]).code(1);
+    assert!(outcome.err.starts_with("WN_BAD_NETNAME (67): "), "{}", outcome.err);
+    let outcome = it.mpr(&["connect", "//test/two", "Y:", "--safe-mode"]).code(1);
+    assert!(outcome.err.starts_with("WN_ACCESS_DENIED (5): "), "{}", outcome.err);
+    let listed = it.json(&["notifyee", "list", "--json", "--safe-mode"]);
+    let optional = listed.iter().find(|one| one["name"] == "optional").unwrap();
+    assert_eq!(optional["why"], "it is optional, and left out in safe mode");
+    // By the environment, and for everybody.
+    let output = it.command(&["connect", "//local/photos", "X:"]).env("MPR_SAFE_MODE", "1").output().unwrap();
+    assert!(output.status.success() && !called("optional"));
+    it.write("system/mpr.toml", &format!("safe-mode = true\n{}", it.read("system/mpr.toml")));
+    it.out(&["connect", "//local/photos", "W:"]);
+    assert!(!called("optional") && !called("own"));
+}

@@ -35,6 +35,9 @@ pub enum Load {
         cancel: bool,
         /// What it may do.
         sandbox: Sandbox,
+        /// Under what conditions.
+        #[serde(default)]
+        conditions: Conditions,
     },
     /// A shared object with the functions of a network provider.
     Provider {
@@ -42,6 +45,9 @@ pub enum Load {
         path: PathBuf,
         /// What it may do.
         sandbox: Sandbox,
+        /// Under what conditions.
+        #[serde(default)]
+        conditions: Conditions,
     },
     /// A program, run for each notification.
     Command {
@@ -49,6 +55,9 @@ pub enum Load {
         command: Vec<String>,
         /// What it may do.
         sandbox: Sandbox,
+        /// Under what conditions.
+        #[serde(default)]
+        conditions: Conditions,
     },
 }
 
@@ -62,6 +71,16 @@ pub enum Sandbox {
     Default,
     /// Not write, start programs, or leave the machine.
     Strict,
+}
+
+/// Under what conditions a file is run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conditions {
+    /// It must be root's.
+    pub by_root: bool,
+    /// The SHA-256 it must have, in hexadecimal digits.
+    pub sha256: Option<String>,
 }
 
 /// Whether it can be called.

@@ -65,6 +65,20 @@ impl Reader {
         }
     }
 
+    /// What registers a plug-in: the text, and whether root wrote it.
+    fn registration(&mut self, path: &Path) -> Option<(String, bool)> {
+        let judged = open_regular(path).map(|(_, meta)| self.judge.registration(path, &meta));
+        match judged {
+            Ok(Err(doubt)) => {
+                self.note(path, format!("{}, so the entry is left out", doubt.what), doubt.remedy);
+                None
+            }
+            // What cannot be opened is told by whoever reads it.
+            Err(_) => self.text(path, "so the entry is left out").map(|text| (text, false)),
+            Ok(Ok(root)) => self.text(path, "so the entry is left out").map(|text| (text, root)),
+        }
+    }
+
     fn read(&self, path: &Path) -> Result<String, Unread> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => Unread::Missing,
@@ -140,15 +154,19 @@ impl Reader {
         found: BTreeMap<String, PathBuf>,
         variables: &Variables<'_>,
         parse: impl Fn(&str, &Path, &str, &Variables<'_>) -> (Option<T>, Vec<Problem>),
+        by_root: impl Fn(&mut T, bool),
     ) -> Vec<T> {
         let mut parsed = Vec::with_capacity(found.len());
         for (stem, file) in found {
             if !file.exists() {
                 let what = "it is a link that leads nowhere, so the entry is left out".into();
                 self.note(&file, what, "remove it, or put back what it leads to");
-            } else if let Some(text) = self.text(&file, "so the entry is left out") {
-                let (entry, problems) = parse(&stem, &file, &text, variables);
+            } else if let Some((text, root)) = self.registration(&file) {
+                let (mut entry, problems) = parse(&stem, &file, &text, variables);
                 self.problems.extend(problems);
+                if let Some(entry) = &mut entry {
+                    by_root(entry, root);
+                }
                 parsed.extend(entry);
             }
         }

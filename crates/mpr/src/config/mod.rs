@@ -21,11 +21,13 @@ pub mod policy;
 #[doc(hidden)]
 pub use expand::Variables;
 
-use crate::Problem;
+use crate::library::Terms;
 use crate::trust::Judge;
+use crate::{Pin, Problem};
 use files::Reader;
 use mpr_core::claims::Claims;
 use mpr_core::notify::DEFAULT_RETRY_LIMIT;
+use mpr_helper::dirs::{Level, levels};
 pub use mpr_helper::host::Sandbox;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,6 +55,8 @@ pub struct Config {
     pub restore_timeout_ms: Option<u32>,
     /// `credential-managers`: whether credential managers are called at all (`spec/provider.md` P10).
     pub credential_managers: bool,
+    /// `safe-mode`: whether plug-ins that are optional are left out.
+    pub safe_mode: bool,
     /// `[local-directory.shares]`: directories of this machine offered as shares.
     pub local_shares: BTreeMap<String, PathBuf>,
     /// Registered network providers, ascending by (`priority`, stem); [`Config::arrange`] puts
@@ -79,6 +83,10 @@ pub struct ProviderEntry {
     pub class: u32,
     /// `auth-path`: module with the credential functions, if that is another one. Absolute.
     pub auth_path: Option<PathBuf>,
+    /// `sha256`: the contents the module must have.
+    pub sha256: Option<Pin>,
+    /// Whether root registered it, so that only root's files are loaded for it.
+    pub by_root: bool,
     /// `requires-device`: whether the network takes no connection without a local device
     /// (`spec/wnet.md` W12).
     pub requires_device: bool,
@@ -100,6 +108,17 @@ impl ProviderEntry {
     pub fn credential_path(&self) -> &Path {
         self.auth_path.as_deref().unwrap_or(&self.path)
     }
+
+    /// On what terms the module is loaded.
+    #[must_use]
+    pub fn terms(&self, elevated: bool) -> Terms {
+        Terms { elevated, by_root: self.by_root, sha256: self.sha256 }
+    }
+
+    /// The same for the module with the credential functions. `sha256` is about `path`.
+    pub(crate) fn credential_terms(&self, elevated: bool) -> Terms {
+        Terms { sha256: self.sha256.filter(|_| self.auth_path.is_none()), ..self.terms(elevated) }
+    }
 }
 
 /// One file of `notifyees.d`.
@@ -111,6 +130,12 @@ pub struct NotifyeeEntry {
     pub file: PathBuf,
     /// What is called.
     pub source: Source,
+    /// `sha256`: the contents the library or program must have.
+    pub sha256: Option<Pin>,
+    /// Whether root registered it, so that only root's files are loaded for it.
+    pub by_root: bool,
+    /// Whose directory the file is in.
+    pub level: Level,
     /// Where it runs. A command always runs in a process of its own.
     pub isolation: Isolation,
     /// `timeout-ms`: how long a call may take outside the caller's process.
@@ -123,6 +148,20 @@ pub struct NotifyeeEntry {
     pub events: Events,
     /// `priority`: lower comes first.
     pub priority: i64,
+}
+
+impl NotifyeeEntry {
+    /// On what terms its library or program is run.
+    #[must_use]
+    pub fn terms(&self, elevated: bool) -> Terms {
+        Terms { elevated, by_root: self.by_root, sha256: self.sha256 }
+    }
+
+    /// Whether it must be asked also where nothing optional is: a guard of the system's configuration.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.on_failure == OnFailure::Deny && self.level != Level::User
+    }
 }
 
 /// What a notification entry names.
@@ -185,6 +224,7 @@ impl Default for Config {
             smb_servers: Vec::new(),
             restore_timeout_ms: None,
             credential_managers: false,
+            safe_mode: false,
             local_shares: BTreeMap::new(),
             providers: Vec::new(),
             notifyees: Vec::new(),
@@ -217,8 +257,14 @@ impl Config {
             reader.entries(&directory.join("providers.d"), &mut providers);
             reader.entries(&directory.join("notifyees.d"), &mut notifyees);
         }
-        config.providers = reader.parsed(providers, &variables, parse::provider);
-        config.notifyees = reader.parsed(notifyees, &variables, parse::notifyee);
+        config.providers =
+            reader.parsed(providers, &variables, parse::provider, |entry, root| entry.by_root = root);
+        config.notifyees =
+            reader.parsed(notifyees, &variables, parse::notifyee, |entry, root| entry.by_root = root);
+        for (directory, level) in dirs.iter().zip(levels(dirs)) {
+            let here = |entry: &&mut NotifyeeEntry| entry.file.starts_with(directory);
+            config.notifyees.iter_mut().filter(here).for_each(|entry| entry.level = level);
+        }
         // The maps gave them up ascending by stem, and sorting keeps that order among equals.
         config.providers.sort_by_key(|entry| entry.priority);
         config.notifyees.sort_by_key(|entry| entry.priority);
@@ -237,8 +283,11 @@ impl Config {
             smb_servers,
             restore_timeout_ms,
             credential_managers,
+            safe_mode,
             local_shares,
         } = settings;
+        // Whoever switches it on for everybody means everybody.
+        self.safe_mode |= safe_mode.unwrap_or(false);
         self.provider_order = provider_order.unwrap_or(std::mem::take(&mut self.provider_order));
         self.builtin_providers = builtin_providers.or(self.builtin_providers.take());
         self.retry_limit = retry_limit.unwrap_or(self.retry_limit);

@@ -5,8 +5,10 @@ use super::{
     DEFAULT_PROVIDER_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, Events, Isolation, NotifyeeEntry, OnFailure, Problem,
     ProviderEntry, Sandbox, Source,
 };
+use crate::Pin;
 use mpr_abi::{WN_CREDENTIAL_CLASS, WN_NETWORK_CLASS, WN_PRIMARY_AUTHENT_CLASS, WN_SERVICE_CLASS};
 use mpr_core::claims::Claims;
+use mpr_helper::dirs::Level;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
@@ -34,6 +36,7 @@ pub struct Settings {
     pub smb_servers: Option<Vec<String>>,
     pub restore_timeout_ms: Option<u32>,
     pub credential_managers: Option<bool>,
+    pub safe_mode: Option<bool>,
     pub local_shares: BTreeMap<String, PathBuf>,
 }
 
@@ -64,6 +67,7 @@ pub fn settings(file: &Path, text: &str, variables: &Variables<'_>) -> (Settings
             .number("restore-timeout-ms", 0..=LONGEST_MS, "restore-timeout-ms = 60000")
             .ok()
             .flatten(),
+        safe_mode: table.flag("safe-mode", "safe-mode = true").ok().flatten(),
         credential_managers: table.flag("credential-managers", "credential-managers = false").ok().flatten(),
         smb_servers: table.names("smb-servers", "smb-servers = [\"nas\", \"box@1445\"]").ok().flatten(),
         local_shares,
@@ -102,6 +106,7 @@ pub fn notifyee(
         );
         let events = table.events("events", "events = [\"add\", \"cancel\"]");
         let priority = table.number("priority", i64::MIN..=i64::MAX, "priority = 10");
+        let sha256 = table.pin();
         let (path, command, mut isolation) = (path?, command?, isolation?);
         let source = match (path, command) {
             (Some(path), None) => Source::Library(path),
@@ -140,6 +145,9 @@ pub fn notifyee(
             stem: stem.to_owned(),
             file: file.to_owned(),
             source,
+            sha256: sha256?,
+            by_root: false,
+            level: Level::User,
             isolation: isolation.unwrap_or_default(),
             timeout_ms: timeout_ms?.unwrap_or(DEFAULT_TIMEOUT_MS),
             sandbox: sandbox.unwrap_or(usual),
@@ -167,6 +175,7 @@ pub fn provider(
         let name = table.name("name", NAME);
         let class = table.number("class", 1..=i64::from(CLASSES), "class = 1");
         let auth_path = table.path("auth-path", "auth-path = \"/usr/lib/mpr/np/np-example-auth.so\"");
+        let sha256 = table.pin();
         let requires_device = table.flag("requires-device", "requires-device = false");
         let isolation = table.isolation();
         let timeout_ms = table.number("timeout-ms", 1..=LONGEST_MS, "timeout-ms = 30000");
@@ -195,6 +204,8 @@ pub fn provider(
             name,
             class,
             auth_path,
+            sha256: sha256?,
+            by_root: false,
             requires_device: requires_device?.unwrap_or(false),
             claims: claims(table, schemes?, hosts?, prefixes?)?,
             isolation: isolation.unwrap_or_default(),
@@ -354,6 +365,17 @@ impl<'a> Table<'a> {
         match value.get_ref() {
             DeValue::Boolean(flag) => Ok(Some(*flag)),
             _ => Err(self.misplaced(key, &value, "true or false", example)),
+        }
+    }
+
+    fn pin(&mut self) -> Result<Option<Pin>, Wrong> {
+        let Some(value) = self.take("sha256") else { return Ok(None) };
+        match value.get_ref().as_str().and_then(|text| text.parse().ok()) {
+            Some(pin) => Ok(Some(pin)),
+            None => {
+                let example = format!("sha256 = \"{}\"", Pin::of(b""));
+                Err(self.misplaced("sha256", &value, "64 hexadecimal digits", &example))
+            }
         }
     }
 

@@ -32,14 +32,16 @@ impl Isolated {
     /// What is wrong with the file, as far as it shows without running it.
     pub(crate) fn new(entry: &NotifyeeEntry, elevated: bool) -> Result<Self, LoadError> {
         let Events { add, cancel } = entry.events;
+        let terms = entry.terms(elevated);
+        let conditions = terms.conditions();
         let load = match &entry.source {
             Source::Library(path) => {
-                examine(path, elevated)?;
-                Load::Library { path: path.clone(), add, cancel, sandbox: entry.sandbox }
+                examine(path, &terms)?;
+                Load::Library { path: path.clone(), add, cancel, sandbox: entry.sandbox, conditions }
             }
             Source::Command(command) => {
-                examine_program(command.first().map(String::as_ref).unwrap_or("".as_ref()), elevated)?;
-                Load::Command { command: command.clone(), sandbox: entry.sandbox }
+                examine_program(command.first().map(String::as_ref).unwrap_or("".as_ref()), &terms)?;
+                Load::Command { command: command.clone(), sandbox: entry.sandbox, conditions }
             }
         };
         let kind = match load {

@@ -76,14 +76,16 @@ impl IsolatedProvider {
     ///
     /// Why there is no library, none to be trusted, or none that is a provider.
     pub(crate) fn open(entry: &ProviderEntry, elevated: bool) -> Result<Self, LoadError> {
-        examine(&entry.path, elevated)?;
+        let terms = entry.terms(elevated);
+        examine(&entry.path, &terms)?;
+        let conditions = terms.conditions();
         let host = ProviderHost {
             label: entry.name.clone(),
             file: entry.file.clone(),
             timeout_ms: entry.timeout_ms,
             hosted: Hosted::new(
                 format!("the provider \"{}\"", entry.name),
-                Load::Provider { path: entry.path.clone(), sandbox: entry.sandbox },
+                Load::Provider { path: entry.path.clone(), sandbox: entry.sandbox, conditions },
                 failures(Kind::Provider, &entry.stem, &entry.file),
             ),
         };

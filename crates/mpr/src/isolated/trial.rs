@@ -7,7 +7,7 @@ use super::silence::Silence;
 use super::turn::Hosted;
 use super::{listener, provider};
 use crate::config::Sandbox;
-use crate::library::{LoadError, examine};
+use crate::library::{LoadError, Terms, examine};
 use mpr_helper::host::provider::{Ask, Function};
 use mpr_helper::host::{self, Load};
 use mpr_plugin::abi::{NOTIFY_POST, NOTIFY_PRE, RESOURCETYPE_DISK};
@@ -49,10 +49,16 @@ impl Trial {
         path: &Path,
         sandbox: Sandbox,
         limit: u32,
-        elevated: bool,
+        terms: &Terms,
     ) -> Result<(Trial, Duration), LoadError> {
-        let load = Load::Library { path: path.to_owned(), add: true, cancel: true, sandbox };
-        Trial::begin("the notification library", path, load, limit, elevated)
+        let load = Load::Library {
+            path: path.to_owned(),
+            add: true,
+            cancel: true,
+            sandbox,
+            conditions: terms.conditions(),
+        };
+        Trial::begin("the notification library", path, load, limit, terms)
     }
 
     /// Loads the provider at `path` in a host. Says how long that took.
@@ -64,10 +70,10 @@ impl Trial {
         path: &Path,
         sandbox: Sandbox,
         limit: u32,
-        elevated: bool,
+        terms: &Terms,
     ) -> Result<(Trial, Duration), LoadError> {
-        let load = Load::Provider { path: path.to_owned(), sandbox };
-        Trial::begin("the provider", path, load, limit, elevated)
+        let load = Load::Provider { path: path.to_owned(), sandbox, conditions: terms.conditions() };
+        Trial::begin("the provider", path, load, limit, terms)
     }
 
     fn begin(
@@ -75,9 +81,9 @@ impl Trial {
         path: &Path,
         load: Load,
         limit: u32,
-        elevated: bool,
+        terms: &Terms,
     ) -> Result<(Trial, Duration), LoadError> {
-        examine(path, elevated)?;
+        examine(path, terms)?;
         let hosted = Hosted::new(kind.to_owned(), load, None);
         let trial = Trial { hosted, path: path.to_owned(), limit };
         let began = Instant::now();

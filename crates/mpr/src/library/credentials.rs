@@ -1,6 +1,6 @@
 //! A credential manager in a shared object (`spec/provider.md` §7).
 
-use super::{LoadError, SharedObject};
+use super::{LoadError, SharedObject, Terms};
 use mpr_abi::{PF_NPLogonNotify, PF_NPPasswordChangeNotify};
 use std::path::Path;
 
@@ -20,8 +20,8 @@ impl LoadedCredentialManager {
     /// # Errors
     ///
     /// Why there is no library, or none to be trusted; also when it exports neither function.
-    pub fn load(path: &Path, elevated: bool) -> Result<Self, LoadError> {
-        let object = SharedObject::load(path, elevated)?;
+    pub fn load(path: &Path, terms: &Terms) -> Result<Self, LoadError> {
+        let object = SharedObject::load(path, terms)?;
         // SAFETY: these are the types of the functions of these names (`npapi.h`).
         let manager = unsafe {
             LoadedCredentialManager {

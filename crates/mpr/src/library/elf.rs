@@ -62,6 +62,72 @@ fn bytes_needed(file: &File, header: &[u8], length: u64) -> io::Result<u64> {
     Ok(segments.max().unwrap_or(0))
 }
 
+/// Whether a library looks for others where it is itself: `$ORIGIN` in its search path or in a name. In doubt, yes.
+pub(super) fn uses_origin(file: &File, length: u64) -> bool {
+    look_for_origin(file, length).unwrap_or(true)
+}
+
+fn look_for_origin(file: &File, length: u64) -> Option<bool> {
+    const PT_LOAD: u64 = 1;
+    const PT_DYNAMIC: u64 = 2;
+    const DT_NEEDED: u64 = 1;
+    const DT_STRTAB: u64 = 5;
+    const DT_RPATH: u64 = 15;
+    const DT_RUNPATH: u64 = 29;
+    /// Longer tables are nobody's.
+    const MOST: u64 = 1 << 20;
+    let wide = Machine::OURS.wide;
+    let word = if wide { 8 } else { 4 };
+    let read = |offset: u64, size: u64| -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(size.min(MOST)).ok()?];
+        let got = read_up_to(file, &mut bytes, offset).ok()?;
+        bytes.truncate(got);
+        Some(bytes)
+    };
+    let number = |bytes: &[u8], at: usize, size: usize| -> Option<u64> {
+        let mut number = [0; 8];
+        let bytes = bytes.get(at..at + size)?;
+        match cfg!(target_endian = "big") {
+            true => number[8 - size..].copy_from_slice(bytes),
+            false => number[..size].copy_from_slice(bytes),
+        }
+        Some(u64::from_ne_bytes(number))
+    };
+    let header = read(0, 64)?;
+    let field = |wide_at, narrow_at, size| number(&header, if wide { wide_at } else { narrow_at }, size);
+    let (offset, entry, count) = (field(32, 28, word)?, field(54, 42, 2)?, field(56, 44, 2)?);
+    let table = read(offset, entry * count)?;
+    let mut segments = Vec::new();
+    for segment in table.chunks_exact(usize::try_from(entry).ok()?.max(1)) {
+        let part = |wide_at, narrow_at| number(segment, if wide { wide_at } else { narrow_at }, word);
+        segments.push((number(segment, 0, 4)?, part(8, 4)?, part(16, 8)?, part(32, 16)?));
+    }
+    let Some((_, offset, _, size)) = segments.iter().find(|segment| segment.0 == PT_DYNAMIC) else {
+        return Some(false);
+    };
+    let dynamic = read(*offset, *size)?;
+    let entries: Vec<(u64, u64)> = dynamic
+        .chunks_exact(2 * word)
+        .map_while(|entry| Some((number(entry, 0, word)?, number(entry, word, word)?)))
+        .take_while(|entry| entry.0 != 0)
+        .collect();
+    let strings = entries.iter().find(|entry| entry.0 == DT_STRTAB)?.1;
+    let (_, offset, address, _) = segments.iter().find(|(kind, _, address, size)| {
+        *kind == PT_LOAD && (*address..address.saturating_add(*size)).contains(&strings)
+    })?;
+    let strings = strings - address + offset;
+    for (_, at) in entries.iter().filter(|entry| matches!(entry.0, DT_NEEDED | DT_RPATH | DT_RUNPATH)) {
+        let at = strings.checked_add(*at).filter(|at| *at < length)?;
+        let text = read(at, 4096)?;
+        let text = &text[..text.iter().position(|byte| *byte == 0)?];
+        let has = |what: &[u8]| text.windows(what.len()).any(|part| part == what);
+        if has(b"$ORIGIN") || has(b"${ORIGIN") {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
 fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut got = 0;
     while got < buffer.len() {

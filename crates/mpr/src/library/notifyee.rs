@@ -1,7 +1,7 @@
 //! A notification library in a shared object.
 
 use super::copies::Copies;
-use super::{LoadError, SharedObject};
+use super::{LoadError, SharedObject, Terms};
 use crate::config::Events;
 use mpr_abi::{
     NETRESOURCEW, NOTIFYADD, NOTIFYCANCEL, NOTIFYINFO, PF_AddConnectNotify, PF_CancelConnectNotify, Status,
@@ -26,8 +26,8 @@ impl LoadedNotifyee {
     /// # Errors
     ///
     /// Why there is no library, or none to be trusted; also when it exports neither function.
-    pub fn load(path: &Path, events: Events, elevated: bool) -> Result<Self, LoadError> {
-        let object = SharedObject::load(path, elevated)?;
+    pub fn load(path: &Path, events: Events, terms: &Terms) -> Result<Self, LoadError> {
+        let object = SharedObject::load(path, terms)?;
         // SAFETY: these are the types of the functions of these names (`npapi.h`).
         let (add, cancel): (Option<PF_AddConnectNotify>, Option<PF_CancelConnectNotify>) =
             unsafe { (object.function(c"AddConnectNotify"), object.function(c"CancelConnectNotify")) };

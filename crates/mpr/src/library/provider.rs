@@ -2,7 +2,7 @@
 
 use super::answers::{Filled, MOST_BYTES, more, string, structures};
 use super::copies::{Copies, SecretBytes, SecretCopies};
-use super::{LoadError, SharedObject};
+use super::{LoadError, SharedObject, Terms};
 use mpr_abi::*;
 use mpr_plugin::{
     AddConnection, AuthBuffer, CancelConnection, Capabilities, Entries, EnumQuery, Enumeration, NetResource,
@@ -66,8 +66,8 @@ impl LoadedProvider {
     /// # Errors
     ///
     /// Why there is no library, or none to be trusted; also when it does not export `NPGetCaps`.
-    pub fn load(path: &Path, elevated: bool) -> Result<Self, LoadError> {
-        let object = SharedObject::load(path, elevated)?;
+    pub fn load(path: &Path, terms: &Terms) -> Result<Self, LoadError> {
+        let object = SharedObject::load(path, terms)?;
         // SAFETY: each field has the type of the function of the name it is looked up by (`npapi.h`).
         let functions = unsafe { Functions::of(&object) };
         let Some(mut functions) = functions else {

@@ -216,3 +216,38 @@ fn the_link_is_brought_up_before_and_taken_down_if_nothing_comes_of_it() {
         }
     }
 }
+
+/// A pin for the script of this name.
+fn pin(env: &TestEnv, name: &str) -> mpr::Pin {
+    mpr::Pin::of(&fs::read(env.root().join(format!("{name}.sh"))).unwrap())
+}
+
+#[test]
+fn a_pinned_script_is_run_from_a_copy_that_nobody_can_change() {
+    // Told of once, it puts other words in its own place; what it was is run to its end.
+    let body = "[ -n \"$MPR_CONTEXT\" ] || echo \"$0\" >> \"$trace\"; echo 'exit 1' > \"${trace%/*}/hook.sh\"; \
+                echo ran >> \"$trace\"";
+    let env = script(world(), "hook", "", body);
+    let sha256 = pin(&env, "hook");
+    let path = env.root().join("hook.sh");
+    let env = env.notifyees_d(
+        "hook",
+        &format!("command = [{path:?}]\non-failure = \"deny\"\nsha256 = \"{sha256}\"\n"),
+    );
+    let (got, told) = run(&env, "aa");
+    let calls = trace(&env);
+    assert!(calls[0].starts_with("/proc/self/fd/"), "{calls:?}");
+    assert_eq!((&calls[1..], got[0].status), (&["ran".to_owned(), "add".to_owned()][..], 0));
+    assert_eq!(got[1].status, 5, "{got:?}");
+    assert!(told.contains("its contents are not those it was registered with"), "{told}");
+}
+
+#[test]
+fn a_pinned_script_that_was_changed_before_is_not_run() {
+    let env = script(world(), "hook", "", "echo ran >> \"$trace\"");
+    let (sha256, path) = (mpr::Pin::of(b"#!/bin/sh\n"), env.root().join("hook.sh"));
+    let env = env.notifyees_d("hook", &format!("command = [{path:?}]\nsha256 = \"{sha256}\"\n"));
+    let (got, told) = run(&env, "a");
+    assert_eq!((got[0].status, trace(&env)), (0, vec!["add".to_owned()]));
+    assert!(told.contains("its contents are not those it was registered with"), "{told}");
+}

@@ -4,7 +4,7 @@
 use crate::scene::{ADD, CANCEL, Operation};
 use mpr::Router;
 use mpr::config::Events;
-use mpr::library::LoadedNotifyee;
+use mpr::library::{LoadedNotifyee, Terms};
 use mpr_plugin::Status;
 use mpr_testkit::{Script, TestEnv};
 
@@ -43,8 +43,10 @@ DWORD APIENTRY CancelConnectNotify(LPNOTIFYINFO info, LPNOTIFYCANCEL cancel) {
 fn s48_what_a_library_writes_is_seen_by_nobody_else() {
     let env = TestEnv::new();
     let scribbler = env.compile_c("scribbler", SCRIBBLER);
-    let load =
-        || LoadedNotifyee::load(&scribbler, Events::ALL, false).unwrap_or_else(|error| panic!("{error}"));
+    let load = || {
+        LoadedNotifyee::load(&scribbler, Events::ALL, &Terms::default())
+            .unwrap_or_else(|error| panic!("{error}"))
+    };
     let told = "hwndOwner=NULL, dwScope=0, dwType=1, dwDisplayType=0, dwUsage=0, lpLocalName=\"Z:\", \
                 lpRemoteName=\"\\\\srv\\share\"";
     let script = Script::read(&format!(
@@ -90,7 +92,7 @@ fn s11_a_library_counts_its_retries_in_its_context() {
         let script = Script::read(line);
         let router = Router::builder()
             .provider("P1", script.provider(1))
-            .notifyee("redialler", LoadedNotifyee::load(&library, Events::ALL, false).unwrap())
+            .notifyee("redialler", LoadedNotifyee::load(&library, Events::ALL, &Terms::default()).unwrap())
             .build();
         assert_eq!(ADD.run(&router), Status(result));
         script.was_played(Status(result));
