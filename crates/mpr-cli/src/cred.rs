@@ -16,7 +16,7 @@ use mpr_helper::dirs;
 use mpr_helper::protocol::{self, Event, Kept, KeptIn, Login, Protocol, Request, Server};
 use mpr_helper::spawn::{self, Helper, MPR_MOUNT};
 use mpr_plugin::Status;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -67,7 +67,10 @@ pub(crate) fn run(arguments: &Arguments, output: &Output) -> Result<(), Failure>
             if kept.is_empty() {
                 output.note("no password is kept");
             }
-            kept.iter().try_for_each(|one| tell(one, "kept", output))
+            kept.iter().try_for_each(|one| match output.json {
+                true => output.object(&fact(one, "kept")),
+                false => output.line(line(one)),
+            })
         }
         Action::Add { whose, password } => add(whose, password, output),
         Action::Remove { whose } => remove(whose, output),
@@ -186,12 +189,22 @@ fn ask(doing: &str, request: &Request, secret: Option<&[u8]>) -> Result<Vec<Kept
 }
 
 fn tell(kept: &Kept, result: &str, output: &Output) -> Result<(), Failure> {
-    let fact = json!({ "server": kept.server, "user": kept.user, "place": kept.place, "result": result });
     let (server, user) = (clean(&kept.server), clean(&kept.user));
-    let text = match (result, kept.place) {
-        ("removed", _) => format!("the password of {user} on {server} is removed"),
-        (_, KeptIn::SecretService) => format!("{server}\t{user}\tSecret Service"),
-        (_, KeptIn::KernelKeyring) => format!("{server}\t{user}\tkernel keyring"),
+    let what = match result {
+        "kept" => format!("is kept in {}", place(kept.place)),
+        other => format!("is {other}"),
     };
-    output.result(&fact, text)
+    output.result(&fact(kept, result), format_args!("the password of {user} on {server} {what}"))
+}
+
+fn fact(kept: &Kept, result: &str) -> Value {
+    json!({ "server": kept.server, "user": kept.user, "place": kept.place, "result": result })
+}
+
+fn line(kept: &Kept) -> String {
+    let place = match kept.place {
+        KeptIn::SecretService => "Secret Service",
+        KeptIn::KernelKeyring => "kernel keyring",
+    };
+    format!("{}\t{}\t{place}", clean(&kept.server), clean(&kept.user))
 }

@@ -35,6 +35,7 @@ mod policy;
 mod provider;
 mod registration;
 mod restore;
+mod status;
 mod terminal;
 mod user;
 
@@ -69,6 +70,7 @@ enum Command {
     Restore(restore::Restore),
     Cred(cred::Arguments),
     Info(info::Info),
+    Status(status::StatusOf),
     User(user::User),
     Path(path::PathOf),
     Browse(browse::Browse),
@@ -106,6 +108,7 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Disconnect(disconnect) => warned(output, || disconnect::run(&disconnect, output)),
         Command::List(list) => warned(output, || list::run(&list, output)),
         Command::Restore(restore) => warned(output, || restore::run(&restore, output)),
+        Command::Status(status) => warned(output, || status::run(&status, output)),
         Command::Cred(arguments) => cred::run(&arguments, output),
         Command::Info(info) => warned(output, || info::run(&info, output)),
         Command::User(user) => warned(output, || user::run(&user, output)),

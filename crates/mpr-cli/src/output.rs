@@ -20,6 +20,11 @@ impl Output {
         write_line(&text.to_string())
     }
 
+    /// A part of a line, or something for the terminal itself.
+    pub(crate) fn part(&self, text: &str) -> Result<(), Failure> {
+        io::stdout().lock().write_all(text.as_bytes()).map_err(Failure::from_stdout)
+    }
+
     /// A fact for programs: one JSON object on a line of its own.
     pub(crate) fn object(&self, fact: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(fact).expect("facts are structs and maps with text keys");

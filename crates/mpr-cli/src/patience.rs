@@ -1,6 +1,8 @@
-//! Somebody is waiting: tells what for when it takes longer than a second, and that an interrupt was heard.
+//! Somebody is waiting: tells what for when it takes longer than a second, then each further step, and that an
+//! interrupt was heard.
 
 use crate::interrupt::Interrupt;
+use mpr_helper::protocol::Stage;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -8,6 +10,8 @@ use std::time::Duration;
 
 /// How long nothing needs to be said.
 const SHORT: Duration = Duration::from_secs(1);
+/// How often the step is looked at after that.
+const BETWEEN: Duration = Duration::from_millis(250);
 /// Sent by the one who waited for: it is done.
 const DONE: u8 = b'.';
 
@@ -45,19 +49,22 @@ fn ends(interrupt: Option<&Interrupt>) -> io::Result<(UnixStream, UnixStream)> {
     }
 }
 
-fn watch(mut stream: UnixStream, mut what: Option<String>) {
+fn watch(mut stream: UnixStream, what: Option<String>) {
     let mut byte = [0];
+    let mut said = None;
     loop {
-        // Nothing is left to be said after the first second, and no time-out is needed.
-        _ = stream.set_read_timeout(what.is_some().then_some(SHORT));
+        let pause = if said.is_some() { BETWEEN } else { SHORT };
+        _ = stream.set_read_timeout(what.is_some().then_some(pause));
         match stream.read(&mut byte) {
             Ok(1) if byte[0] == DONE => return,
             Ok(1) => say("interrupted; waiting for an answer, to take it back (once more to quit at once)"),
             Ok(_) => return,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                if let Some(what) = what.take() {
-                    say(&format!("{what} …"));
+                let step = Stage::now();
+                if let Some(what) = what.as_deref().filter(|_| said != Some(step)) {
+                    say(&told(what, step));
+                    said = Some(step);
                 }
             }
             Err(_) => return,
@@ -65,6 +72,32 @@ fn watch(mut stream: UnixStream, mut what: Option<String>) {
     }
 }
 
+/// What is waited for, and the step it has come to. A step that is not known is not made up.
+fn told(what: &str, step: Option<Stage>) -> String {
+    let step = match step {
+        Some(Stage::Connecting) => ": looking up the server and reaching it",
+        Some(Stage::Authenticating) => ": proving who you are",
+        Some(Stage::Opening) => ": asking for the share",
+        Some(Stage::Mounting) => ": mounting it",
+        _ => "",
+    };
+    format!("{what}{step} …")
+}
+
 fn say(text: &str) {
     _ = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_told_if_there_is_one() {
+        assert_eq!(told("connecting to x", None), "connecting to x …");
+        assert_eq!(
+            told("connecting to x", Some(Stage::Authenticating)),
+            "connecting to x: proving who you are …"
+        );
+    }
 }

@@ -84,17 +84,27 @@ impl Places {
     /// The same, with what the helpers say of themselves. All are asked together, and none is waited for longer than
     /// a list may take.
     pub(crate) fn asked(router: &Router) -> Places {
+        Places::asked_within(router, PATIENCE)
+    }
+
+    /// The same, for those who wait for the answers alone.
+    pub(crate) fn asked_within(router: &Router, patience: Duration) -> Places {
         let mut places = Places::now(router);
         let Some(connections) = places.runtime.as_deref().map(Connections::of) else { return places };
         let mut running: Vec<&mut Helped> =
             places.helped.iter_mut().filter(|one| one.lost.is_none()).collect();
         let sockets: Vec<PathBuf> =
             running.iter().map(|helped| connections.socket(&helped.connection)).collect();
-        let replies = control::order_all(&sockets, Order::Status, PATIENCE);
+        let replies = control::order_all(&sockets, Order::Status, patience);
         for (helped, reply) in running.iter_mut().zip(replies) {
             helped.heard(&connections, reply);
         }
         places
+    }
+
+    /// Every connection that has a helper process.
+    pub(crate) fn all(&self) -> &[Helped] {
+        &self.helped
     }
 
     /// A connection that has a helper process.

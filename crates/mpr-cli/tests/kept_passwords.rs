@@ -146,7 +146,6 @@ fn a_password_is_kept_used_renewed_and_removed(world: &World, place: &str) {
     world.ok(&plain, "");
     world.ok(&["disconnect", "Z:"], "");
     world.ok(&["restore"], "");
-    world.ok(&["browse", &world.server()], "");
     world.ok(&["disconnect", "Z:"], "");
 
     // The password is another one now: what is kept is refused, and the right one takes its place.

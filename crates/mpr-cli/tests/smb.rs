@@ -201,3 +201,70 @@ fn a_name_is_looked_up_by_a_helper_when_a_rule_is_about_addresses() {
     );
     assert_eq!(test("//192.0.2.1/x").0, Some(0));
 }
+
+#[test]
+fn the_status_of_a_connection_is_told_without_its_server() {
+    let world = World::new();
+    let (share, user) = (world.samba.unc("rw"), world.samba.user().to_owned());
+    let password = format!("{}\n", Samba::PASSWORD);
+    assert_eq!(world.run(&["status", "Z:"], "").status.code(), Some(1), "nothing is connected");
+    world.ok(&["connect", &share, "Z:", "--user", &user, "--password-stdin"], &password);
+    fs::write(world.drive().join("file"), vec![7; 300_000]).unwrap();
+    let open = fs::File::open(world.drive().join("file")).unwrap();
+
+    // From here on nobody could ask the server anything.
+    world.samba.freeze();
+    let told = world.ok(&["status", "Z:", "--json"], "");
+    let fact: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(fact["local"], "Z:");
+    assert_eq!(fact["remote"], share.as_str());
+    assert_eq!(fact["state"], "connected");
+    assert!(fact["security"].as_str().unwrap().starts_with("SMB 3.1.1"), "{told}");
+    assert_eq!(fact["open_files"], 1, "{told}");
+    assert!(fact["bytes_sent"].as_u64().unwrap() >= 300_000, "{told}");
+    assert!(fact["round_trip_ms"].as_f64().unwrap() > 0.0, "{told}");
+    assert!(fact["credits"].as_u64().unwrap() > 0, "{told}");
+    let text = world.ok(&["status"], "");
+    for part in [&*share, "SMB 3.1.1", "round trip", "last answer", "credits", "open files", "reconnects"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+    world.samba.thaw();
+    drop(open);
+}
+
+#[test]
+fn a_helper_that_says_nothing_is_shown_as_silent_or_lost_and_is_not_waited_for() {
+    let world = World::new();
+    let share = world.samba.unc("guest");
+    world.ok(&["connect", &share, "Z:", "--user", "guest", "--password-stdin"], "\n");
+    let connections = mpr_helper::connections::Connections::of(&world.env.runtime_dir());
+    let helper = connections.all().unwrap()[0].record.helper;
+    let signal = |signal| {
+        // SAFETY: takes integers; the helper is one this test has started.
+        unsafe { libc::kill(libc::pid_t::try_from(helper.pid).unwrap(), signal) };
+    };
+    signal(libc::SIGSTOP);
+    let told = world.ok(&["status", "Z:", "--json"], "");
+    let fact: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert!(["silent", "lost"].contains(&fact["state"].as_str().unwrap()), "{told}");
+    assert_eq!(fact.get("open_files"), None, "what is not known is not told");
+    signal(libc::SIGCONT);
+}
+
+#[test]
+fn a_watched_status_goes_on_until_it_is_ended() {
+    use std::io::{BufRead, BufReader};
+    let world = World::new();
+    let share = world.samba.unc("guest");
+    world.ok(&["connect", &share, "Z:", "--user", "guest", "--password-stdin"], "\n");
+    let mut command = world.env.command(mpr());
+    let mut child =
+        command.args(["status", "Z:", "--watch=1", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first.get("sent_per_second"), None, "a rate needs two looks");
+    let second: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert!(second["sent_per_second"].is_u64(), "{second}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

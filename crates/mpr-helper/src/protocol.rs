@@ -4,6 +4,8 @@
 //! helper answers with any number of [`Event::Progress`], [`Event::Shares`] and [`Event::Addresses`], then exactly one
 //! [`Event::Done`] or [`Event::Failed`].
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -172,6 +174,36 @@ pub enum Stage {
     /// Putting the file system in its place.
     Mounting,
 }
+
+impl Stage {
+    /// How far the helper has come that was asked last, if one is being asked.
+    ///
+    /// For the command, which says what it waits for: a provider has no other way to tell it.
+    #[must_use]
+    pub fn now() -> Option<Stage> {
+        match NOW.load(Ordering::Relaxed) {
+            1 => Some(Stage::Connecting),
+            2 => Some(Stage::Authenticating),
+            3 => Some(Stage::Opening),
+            4 => Some(Stage::Mounting),
+            _ => None,
+        }
+    }
+
+    /// Makes this the answer to [`Stage::now`].
+    pub fn reached(stage: Option<Stage>) {
+        let number = match stage {
+            None => 0,
+            Some(Stage::Connecting) => 1,
+            Some(Stage::Authenticating) => 2,
+            Some(Stage::Opening) => 3,
+            Some(Stage::Mounting) => 4,
+        };
+        NOW.store(number, Ordering::Relaxed);
+    }
+}
+
+static NOW: AtomicU8 = AtomicU8::new(0);
 
 /// What kind of thing a share is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -340,3 +340,17 @@ fn a_name_is_this_networks_if_a_server_stands_behind_it() {
     assert_eq!(about(&world.samba.unc("none")), Err(Status::BAD_NETNAME));
     assert_eq!(about(r"\\127.0.0.1@1\x"), Err(Status::BAD_NETNAME));
 }
+
+#[test]
+fn how_a_connection_performs_is_answered_from_what_its_helper_remembers() {
+    let world = World::with(Arc::new(Samba::start()));
+    let performance = |name: &str| world.network.performance(&wide(name));
+    assert_eq!(performance("Z:"), Err(Status::NOT_CONNECTED));
+    world.connect("rw", Some("Z:"));
+    world.samba.freeze();
+    let known = performance("Z:").unwrap();
+    assert!(known.delay >= 1, "{known:?}");
+    assert_eq!((known.optimal_size, known.speed), (1 << 20, 0));
+    assert_eq!(performance(&world.samba.unc("rw")), Ok(known));
+    world.samba.thaw();
+}

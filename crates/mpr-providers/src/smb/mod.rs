@@ -27,7 +27,7 @@ use mpr_helper::connections::{Connection, Connections, State};
 use mpr_helper::control::{self, Order, Reply};
 use mpr_helper::dirs;
 use mpr_helper::protocol::{
-    Event, Failure, Login, Mount, Naming, Protocol, Request, Server, Share, ShareKind,
+    Event, Failure, Login, Mount, Naming, Protocol, Request, Server, Share, ShareKind, Stage,
 };
 use mpr_helper::record::Slot;
 use mpr_helper::spawn::{self, Helper, MPR_MOUNT};
@@ -36,12 +36,12 @@ use mpr_plugin::abi::{
     CONNECT_REQUIRE_INTEGRITY, CONNECT_REQUIRE_PRIVACY, RESOURCE_CONNECTED, RESOURCE_GLOBALNET,
     RESOURCETYPE_DISK, RESOURCETYPE_PRINT, RESOURCEUSAGE_CONNECTABLE, RESOURCEUSAGE_CONTAINER,
     WNNC_CON_ADDCONNECTION, WNNC_CON_ADDCONNECTION3, WNNC_CON_CANCELCONNECTION, WNNC_CON_GETCONNECTIONS,
-    WNNC_DLG_GETRESOURCEINFORMATION, WNNC_DLG_GETRESOURCEPARENT, WNNC_ENUM_GLOBAL, WNNC_ENUM_LOCAL,
-    WNNC_NET_SMB, WNNC_USR_GETUSER,
+    WNNC_CON_GETPERFORMANCE, WNNC_DLG_GETRESOURCEINFORMATION, WNNC_DLG_GETRESOURCEPARENT, WNNC_ENUM_GLOBAL,
+    WNNC_ENUM_LOCAL, WNNC_NET_SMB, WNNC_USR_GETUSER,
 };
 use mpr_plugin::{
     AddConnection, CancelConnection, Capabilities, Entries, EnumQuery, NetResource, NetworkProvider,
-    ResourceQuery, Status, WideStr, WideString, last_error, wide,
+    Performance, ResourceQuery, Status, WideStr, WideString, last_error, wide,
 };
 
 use login::Credentials;
@@ -50,6 +50,10 @@ use login::Credentials;
 const NAME: &str = "Microsoft Windows Network";
 /// The port of SMB, which a name need not mention.
 const PORT: u16 = 445;
+/// How long a helper may take to say how it is.
+const AT_ONCE: Duration = Duration::from_millis(50);
+/// As much as one request carries.
+const OPTIMAL_SIZE: u32 = 1 << 20;
 /// How long a helper may take over a request. It has limits of its own, which are shorter.
 const REQUEST: Duration = Duration::from_secs(60);
 /// How long a helper may take to end a connection: the kernel may have to write back first.
@@ -295,6 +299,18 @@ impl WindowsNetwork {
     }
 
     /// The shares of a server: as the user of a connection to it, if there is one, else as nobody.
+    /// The connection of this local or remote name, a remote one of a device included.
+    fn connected_as(&self, name: &WideStr) -> Result<Connection, Status> {
+        let found = match self.named(name)? {
+            Some(connection) => Some(connection),
+            None => self.all()?.into_iter().find(|connection| {
+                let remote: Vec<u16> = connection.record.remote.encode_utf16().collect();
+                same_resource(&remote, name.as_slice())
+            }),
+        };
+        found.ok_or(Status::NOT_CONNECTED)
+    }
+
     fn shares(&self, target: &Target) -> Result<Vec<Share>, Failure> {
         let connected = self.all().unwrap_or_default().into_iter().find(|connection| {
             connection.state == State::Connected
@@ -366,6 +382,14 @@ fn target_of(connection: &Connection) -> Option<Target> {
     Target::of(&unc, unc.share?)
 }
 
+/// Half of a round trip in whole milliseconds; what is known is never 0, which says that nothing is.
+fn one_way(round_trip: Duration) -> u32 {
+    if round_trip.is_zero() {
+        return 0;
+    }
+    u32::try_from(round_trip.as_micros().div_ceil(2000)).unwrap_or(u32::MAX)
+}
+
 /// Whether `flag` is set, and those without which it does not count (spec/wnet.md §2.2).
 fn asks_on_command_line(flags: u32, flag: u32) -> bool {
     let wanted = CONNECT_INTERACTIVE | CONNECT_COMMANDLINE | flag;
@@ -397,7 +421,8 @@ impl NetworkProvider for WindowsNetwork {
             connection: WNNC_CON_ADDCONNECTION
                 | WNNC_CON_ADDCONNECTION3
                 | WNNC_CON_CANCELCONNECTION
-                | WNNC_CON_GETCONNECTIONS,
+                | WNNC_CON_GETCONNECTIONS
+                | WNNC_CON_GETPERFORMANCE,
             dialog: WNNC_DLG_GETRESOURCEINFORMATION | WNNC_DLG_GETRESOURCEPARENT,
             enumeration: WNNC_ENUM_GLOBAL | WNNC_ENUM_LOCAL,
             ..Capabilities::default()
@@ -467,7 +492,12 @@ impl NetworkProvider for WindowsNetwork {
         if asks_on_command_line(add.flags, CONNECT_CRED_RESET) && password.is_none() {
             self.forget(&server, &login).map_err(|failure| explain(&failure))?;
         }
-        let mounted = self.ask(&Request::Mount(Box::new(request)), password, &mut |_| {});
+        let mounted = self.ask(&Request::Mount(Box::new(request)), password, &mut |event| {
+            if let Event::Progress { stage } = event {
+                Stage::reached(Some(stage));
+            }
+        });
+        Stage::reached(None);
         mounted.map_err(|failure| explain(&failure))?;
         if asks_on_command_line(add.flags, CONNECT_CMD_SAVECRED) && password.is_some() {
             // It is connected, whatever becomes of the wish to keep the password.
@@ -493,17 +523,24 @@ impl NetworkProvider for WindowsNetwork {
     }
 
     fn user(&self, name: &WideStr) -> Result<WideString, Status> {
-        let found = match self.named(name)? {
-            Some(connection) => Some(connection),
-            // A remote name that is connected under a device only.
-            None => self.all()?.into_iter().find(|connection| {
-                let remote: Vec<u16> = connection.record.remote.encode_utf16().collect();
-                same_resource(&remote, name.as_slice())
-            }),
-        };
-        let connection = found.ok_or(Status::NOT_CONNECTED)?;
+        let connection = self.connected_as(name)?;
         let user = connection.record.user.or_else(dirs::user_name).ok_or(Status::NOT_CONNECTED)?;
         Ok(wide(&user))
+    }
+
+    /// From what the helper remembers; the server is not asked. How fast the way to it is nobody has measured.
+    fn performance(&self, name: &WideStr) -> Result<Performance, Status> {
+        let connection = self.connected_as(name)?;
+        let socket = self.connections.socket(&connection);
+        match control::order(&socket, Order::Status, AT_ONCE) {
+            Ok(Reply::Status(health)) => Ok(Performance {
+                delay: one_way(health.mean_round_trip),
+                optimal_size: OPTIMAL_SIZE,
+                ..Performance::default()
+            }),
+            // It is connected; nothing is known of it.
+            _ => Ok(Performance::default()),
+        }
     }
 
     fn enumerate(&self, query: &EnumQuery<'_>) -> Result<Entries, Status> {
