@@ -130,11 +130,17 @@ impl Order {
             order.then == 0 || order.first == 0 || order.first.ilog2() < order.then.trailing_zeros();
         if asked == 0 || asked == count && in_order { None } else { Some(order) }
     }
+}
 
-    /// The positions of those that are asked.
-    pub fn positions(self) -> impl Iterator<Item = usize> {
-        let bits = |bits: u64| (0..Order::MOST).filter(move |at| bits & 1 << at != 0);
-        bits(self.first).chain(bits(self.then))
+/// The positions of those that are asked.
+impl Iterator for Order {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let bits = if self.first == 0 { &mut self.then } else { &mut self.first };
+        let at = bits.trailing_zeros() as usize;
+        *bits &= bits.wrapping_sub(1);
+        (at < Order::MOST).then_some(at)
     }
 }
 
@@ -175,7 +181,7 @@ mod tests {
     }
 
     fn order(claims: &[Claim]) -> Option<Vec<usize>> {
-        Order::of(claims.iter().copied()).map(|order| order.positions().collect())
+        Order::of(claims.iter().copied()).map(Iterator::collect)
     }
 
     #[test]

@@ -491,7 +491,7 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
             None => WNNC_CON_ADDCONNECTION | WNNC_CON_ADDCONNECTION3 | WNNC_CON_ADDCONNECTION4,
         };
         let can = |capabilities: &Capabilities| capabilities.connection & wanted != 0;
-        self.selection.owning(&self.remote).route(Purpose::Resource, can, |provider| {
+        self.selection.route_name(&self.remote, Purpose::Resource, can, |provider| {
             if provider.requires_device && local.is_none() {
                 return self.ask_with_device(provider, &asked);
             }
@@ -529,7 +529,7 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
         let judged = self.judged(self.local);
         policies.admit(&match self.selection {
             Selection::Named(provider) => judged.through(&provider.name),
-            Selection::All(_) | Selection::Owning(..) => judged,
+            Selection::All(_) => judged,
         })
     }
 

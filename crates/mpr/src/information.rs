@@ -39,7 +39,8 @@ impl Router {
         let remote = remote.filter(|remote| !remote.is_empty()).ok_or(Status::BAD_NETNAME)?;
         let (remote, _) = canonical(remote)?;
         let query = ResourceQuery { remote: &remote, kind, provider };
-        let (provider, (found, rest)) = self.providers().select(provider)?.owning(&remote).route(
+        let (provider, (found, rest)) = self.providers().select(provider)?.route_name(
+            &remote,
             Purpose::Resource,
             |capabilities| capabilities.dialog & WNNC_DLG_GETRESOURCEINFORMATION != 0,
             |provider| provider.network().resource_information(&query).map(|found| (provider, found)),

@@ -61,8 +61,6 @@ pub(crate) struct Providers {
 pub(crate) enum Selection<'a> {
     All(&'a Providers),
     Named(&'a Provider),
-    /// Those that can own a name, as declared.
-    Owning(&'a Providers, Order),
 }
 
 /// What is declared of all the providers together, so that a call need not look at each.
@@ -120,7 +118,7 @@ impl Providers {
         let name = AskedFor::new(&remote.to_string_lossy());
         let order = self.order(remote);
         let place = |at: usize| match order {
-            Some(order) => order.positions().position(|position| position == at),
+            Some(mut order) => order.position(|position| position == at),
             None => Some(at),
         };
         let each = self.table.iter().enumerate().map(|(at, provider)| {
@@ -190,21 +188,14 @@ impl Providers {
 
 impl<'a> Selection<'a> {
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a Provider> {
-        match self {
-            Selection::All(providers) | Selection::Owning(providers, _) => providers.table.iter(),
-            Selection::Named(provider) => std::slice::from_ref(provider).iter(),
-        }
+        self.table().iter()
     }
 
-    /// Those of the selected that can own `remote`, in the order in which they are asked for it.
     #[inline]
-    pub(crate) fn owning(self, remote: &WideStr) -> Self {
+    fn table(self) -> &'a [Provider] {
         match self {
-            Selection::All(providers) => match providers.order(remote) {
-                Some(order) => Selection::Owning(providers, order),
-                None => self,
-            },
-            _ => self,
+            Selection::All(providers) => &providers.table,
+            Selection::Named(provider) => std::slice::from_ref(provider),
         }
     }
 
@@ -216,25 +207,40 @@ impl<'a> Selection<'a> {
         can: impl Fn(&Capabilities) -> bool,
         ask: impl FnMut(&'a Provider) -> Result<T, Status>,
     ) -> Result<T, Status> {
-        match self {
-            Selection::Owning(providers, order) => {
-                let owning = order.positions().filter_map(|at| providers.table.get(at));
-                self.ask_each(owning, purpose, can, ask)
-            }
-            _ => self.ask_each(self.iter(), purpose, can, ask),
-        }
+        self.ask_in_order(None, purpose, can, ask)
     }
 
-    #[inline]
-    fn ask_each<T>(
+    /// As [`route`](Self::route), about a name: asks those alone that can own it, as declared.
+    #[inline(always)]
+    pub(crate) fn route_name<T>(
         self,
-        each: impl Iterator<Item = &'a Provider>,
+        remote: &WideStr,
+        purpose: Purpose,
+        can: impl Fn(&Capabilities) -> bool,
+        ask: impl FnMut(&'a Provider) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        let order = match self {
+            Selection::All(providers) => providers.order(remote),
+            Selection::Named(_) => None,
+        };
+        self.ask_in_order(order, purpose, can, ask)
+    }
+
+    #[inline(always)]
+    fn ask_in_order<T>(
+        self,
+        mut order: Option<Order>,
         purpose: Purpose,
         can: impl Fn(&Capabilities) -> bool,
         mut ask: impl FnMut(&'a Provider) -> Result<T, Status>,
     ) -> Result<T, Status> {
         let mut refusals = Refusals::none(purpose);
         refusals.begin(self);
+        let mut table = self.table().iter();
+        let each = std::iter::from_fn(|| match &mut order {
+            None => table.next(),
+            Some(order) => order.next().and_then(|at| self.table().get(at)),
+        });
         for provider in each.filter(|provider| can(&provider.capabilities)) {
             match ask(provider) {
                 Ok(answer) => return Ok(answer),
@@ -288,9 +294,7 @@ impl Refusals {
     /// need none.
     #[inline(always)]
     fn begin(&mut self, selection: Selection<'_>) {
-        if let Selection::All(providers) | Selection::Owning(providers, _) = selection
-            && providers.table.len() > 1
-        {
+        if selection.table().len() > 1 {
             self.witness = Some(Witness::new());
         }
     }

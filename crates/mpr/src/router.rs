@@ -113,9 +113,10 @@ impl Router {
 
     /// What the policy of the system and of the user says; `None` for a router of given parts, and where there
     /// are no rules.
+    #[inline]
     #[must_use]
     pub fn policies(&self) -> Option<&Policies> {
-        self.settings().system.as_ref().map(System::policies).filter(|policies| !policies.is_empty())
+        self.settings().system.as_ref().and_then(System::policies)
     }
 
     /// Whether plug-ins that are optional are left out ([`safe_mode`](crate::safe_mode)).

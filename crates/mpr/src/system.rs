@@ -25,7 +25,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct System {
     config: Config,
-    policies: Arc<Policies>,
+    /// `None` where there are no rules.
+    policies: Option<Arc<Policies>>,
     elevated: bool,
     /// Whether plug-ins that are optional are left out.
     safe_mode: bool,
@@ -42,12 +43,14 @@ impl System {
         for problem in &config.problems {
             report::problem(problem);
         }
+        let policies = (!policies.is_empty()).then(|| policies.into());
         let safe_mode = config.safe_mode || safe_mode::is_on(elevated);
-        System { config, policies: policies.into(), elevated, safe_mode }
+        System { config, policies, elevated, safe_mode }
     }
 
-    pub(crate) fn policies(&self) -> &Policies {
-        &self.policies
+    #[inline]
+    pub(crate) fn policies(&self) -> Option<&Policies> {
+        self.policies.as_deref()
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -147,8 +150,8 @@ impl System {
             }
         }
         // Registered last, called first: what is forbidden is nobody else's business.
-        if !self.policies.is_empty() {
-            table.push(Registration::new(policy::LABEL, Box::new(Guard(self.policies.clone()))));
+        if let Some(policies) = &self.policies {
+            table.push(Registration::new(policy::LABEL, Box::new(Guard(Arc::clone(policies)))));
         }
         report_all(&problems);
         Notifyees::new(table, problems)
