@@ -140,6 +140,21 @@ fn names_that_others_give_and_take_are_seen_as_soon_as_they_are_told() {
 }
 
 #[test]
+fn a_name_that_others_took_away_can_be_given_anew_before_that_is_known() {
+    // Nobody tells, and everything is believed.
+    let world = World::of(|here| here.set_lifetime(FOR_EVER));
+    for (name, text) in [("f", "first"), ("g", "g")] {
+        world.write_there(name, text);
+        assert!(fs::metadata(world.root.join(name)).is_ok());
+        world.runtime.block_on(world.there.remove_file(name, false)).unwrap();
+    }
+    File::create(world.root.join("f")).unwrap().write_all(b"new").unwrap();
+    assert_eq!(fs::read_to_string(world.root.join("f")).unwrap(), "new");
+    let error = File::open(world.root.join("g")).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+}
+
+#[test]
 fn nothing_is_believed_after_changes_may_have_been_missed() {
     let world = World::of(|here| here.set_lifetime(FOR_EVER));
     world.write_there("f", "first");

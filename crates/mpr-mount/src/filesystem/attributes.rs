@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use mpr_fuse::{Attr, Entry, Reply, SetAttr, Stamp};
 use mpr_remotefs::{Access, Attributes, Changes, Errno, Kind, RemoteFs, Result};
 
-use super::{Inner, locked};
+use super::{Inner, gone, locked};
 
 /// The longest name, in the units servers count: UTF-16.
 pub(super) const MAX_NAME: usize = 255;
@@ -104,7 +104,7 @@ impl<R: RemoteFs> Inner<R> {
                 now => return now,
             }
         }
-        let now = self.remote.stat(&self.path(ino)?).await?;
+        let now = self.remote.stat(&self.path(ino)?).await.map_err(gone)?;
         if locked(&self.nodes).is_same(ino, &now) { Ok(now) } else { Err(Errno::STALE) }
     }
 
@@ -128,7 +128,7 @@ impl<R: RemoteFs> Inner<R> {
                 now => return now,
             }
         }
-        self.remote.change(&self.path(ino)?, changes).await
+        self.remote.change(&self.path(ino)?, changes).await.map_err(gone)
     }
 }
 

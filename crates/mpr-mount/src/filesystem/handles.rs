@@ -7,7 +7,7 @@ use mpr_fuse::{OpenMode, Reply};
 use mpr_remotefs::{Access, Changes, Creation, Errno, RemoteFs, Result};
 
 use super::attributes::access_of;
-use super::{Inner, locked};
+use super::{Inner, gone, locked};
 
 /// The table.
 #[derive(Debug)]
@@ -176,7 +176,7 @@ impl<R: RemoteFs> Inner<R> {
             }
             return Ok((handle, OpenMode::default()));
         }
-        let (file, now) = self.remote.open(&self.path(ino)?, access).await?;
+        let (file, now) = self.remote.open(&self.path(ino)?, access).await.map_err(gone)?;
         let (same, as_told) = {
             let nodes = locked(&self.nodes);
             (nodes.is_same(ino, &now), nodes.is_as_told(ino, &now))

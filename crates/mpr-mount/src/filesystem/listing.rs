@@ -6,7 +6,7 @@ use mpr_fuse::{Listing, OpenMode, Reply};
 use mpr_remotefs::{Entry, Errno, RemoteFs, Result};
 
 use super::attributes::nothing_known;
-use super::{Inner, locked};
+use super::{Inner, gone, locked};
 
 /// A directory that is being read.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ const DOTS: u64 = 2;
 
 impl<R: RemoteFs> Inner<R> {
     pub(super) async fn answer_open_directory(&self, ino: u64, reply: Reply) {
-        let opened = async { self.remote.open_directory(&self.path(ino)?).await };
+        let opened = async { self.remote.open_directory(&self.path(ino)?).await.map_err(gone) };
         match opened.await {
             Ok(directory) => {
                 let position = Position { directory: Some(directory), base: 0, entries: Vec::new() };

@@ -340,6 +340,12 @@ impl<R: RemoteFs> Mounted<R> {
     }
 }
 
+/// Why something could not be asked of a node by the path it has. If nothing is there any more, the node is stale:
+/// told so, the kernel looks the name up once more before it tells the program, which may be about to make it anew.
+fn gone(error: Errno) -> Errno {
+    if error == Errno::NOT_FOUND { Errno::STALE } else { error }
+}
+
 /// Answers a request that brings nothing but its outcome.
 fn say(reply: Reply, outcome: Result<()>) {
     match outcome {

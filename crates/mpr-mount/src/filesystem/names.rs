@@ -6,7 +6,7 @@ use mpr_fuse::{Entry, Reply};
 use mpr_remotefs::{Access, Creation, Errno, Kind, RemoteFs, Result};
 
 use super::attributes::nothing_known;
-use super::{Inner, locked};
+use super::{Inner, gone, locked};
 
 /// How long removing a directory waits for files in it that were removed and are being closed.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -70,7 +70,7 @@ impl<R: RemoteFs> Inner<R> {
     pub(super) async fn read_link(&self, ino: u64) -> Result<String> {
         match self.remote.read_link(&self.path(ino)?).await {
             Err(Errno::UNSUPPORTED) => Err(Errno(libc::EINVAL)),
-            target => target,
+            target => target.map_err(gone),
         }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mpr_fuse::Reply;
 use mpr_remotefs::{Errno, RemoteFs, Result, SetMode};
 
-use super::Inner;
+use super::{Inner, gone};
 
 const USER: &str = "user.";
 
@@ -22,7 +22,7 @@ pub(super) fn name_of(name: &OsStr) -> Result<&str> {
 
 impl<R: RemoteFs> Inner<R> {
     pub(super) async fn xattr(&self, ino: u64, name: &str) -> Result<Bytes> {
-        self.remote.xattr(&self.path(ino)?, name).await
+        self.remote.xattr(&self.path(ino)?, name).await.map_err(gone)
     }
 
     /// The names, each ended by a zero byte.
@@ -30,7 +30,7 @@ impl<R: RemoteFs> Inner<R> {
         let names = match self.remote.xattrs(&self.path(ino)?).await {
             // Nothing is there, then.
             Err(Errno::UNSUPPORTED) => Vec::new(),
-            names => names?,
+            names => names.map_err(gone)?,
         };
         let mut list = Vec::with_capacity(names.iter().map(|name| name.len() + 1).sum());
         // What another client gave a name that is none here is not shown.
@@ -48,11 +48,11 @@ impl<R: RemoteFs> Inner<R> {
             libc::XATTR_REPLACE => SetMode::Replace,
             _ => return Err(Errno(libc::EINVAL)),
         };
-        self.remote.set_xattr(&self.path(ino)?, name, value, mode).await
+        self.remote.set_xattr(&self.path(ino)?, name, value, mode).await.map_err(gone)
     }
 
     pub(super) async fn remove_xattr(&self, ino: u64, name: &str) -> Result<()> {
-        self.remote.remove_xattr(&self.path(ino)?, name).await
+        self.remote.remove_xattr(&self.path(ino)?, name).await.map_err(gone)
     }
 }
 
