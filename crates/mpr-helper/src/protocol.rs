@@ -91,6 +91,25 @@ pub struct Mount {
     pub uid: u32,
     /// Group of everything in the mount.
     pub gid: u32,
+    /// What is a matter of taste.
+    #[serde(default)]
+    pub taste: Taste,
+}
+
+/// How a mount is to be where that is a matter of taste; what is `None` is as the helper has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Taste {
+    /// Permissions of files, without the write permissions the server denies.
+    pub file_mode: Option<u32>,
+    /// Permissions of directories.
+    pub directory_mode: Option<u32>,
+    /// How long the server may take over a request, in milliseconds.
+    pub timeout_ms: Option<u32>,
+    /// Whether what is sent is encrypted wherever the server can.
+    pub encrypt: Option<bool>,
+    /// Whether files stand for symbolic links where the server has none.
+    pub symlinks_in_files: bool,
 }
 
 /// What a caller asks of a helper.

@@ -20,7 +20,7 @@ use mpr_helper::dirs;
 use mpr_helper::frame;
 use mpr_helper::mounts::{FS_TYPE, Table};
 use mpr_helper::protocol::{
-    Event, Failure, Kept, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage,
+    Event, Failure, Kept, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage, Taste,
 };
 use mpr_helper::record::{Process, Record, Records, SCHEMA, Slot};
 use mpr_remotefs::{Browse, Reached, RemoteFs};
@@ -172,7 +172,7 @@ async fn answer(
     match request {
         Request::ListShares { server, login, .. } => {
             let password = passwords::or_kept(password, &server, &login).await;
-            let target = target(server, login, password, false);
+            let target = target(server, login, password, false, &Taste::default());
             let shares = in_time(&target.host.clone(), mpr_smb::list_shares(&target, &on_stage)).await?;
             for some in shares.chunks(SHARES_AT_ONCE) {
                 let shares: Vec<Share> = some.to_vec();
@@ -183,7 +183,7 @@ async fn answer(
         }
         Request::Probe { server, share, login, .. } => {
             let password = passwords::or_kept(password, &server, &login).await;
-            let target = target(server, login, password, false);
+            let target = target(server, login, password, false, &Taste::default());
             let kind = in_time(&target.host.clone(), mpr_smb::probe(&target, &share, &on_stage)).await?;
             caller.tell(&Event::Done { kind }).map_err(gone)?;
             Ok(None)
@@ -242,15 +242,14 @@ fn target(
     login: Login,
     password: Option<Zeroizing<String>>,
     require_encryption: bool,
+    taste: &Taste,
 ) -> Target {
-    Target {
-        host: server.host,
-        port: server.port,
-        login,
-        password,
-        require_encryption,
-        settings: Settings::default(),
-    }
+    let usual = Settings::default();
+    let settings = Settings {
+        patience: taste.timeout_ms.map_or(usual.patience, |timeout| Duration::from_millis(timeout.into())),
+        encrypt: taste.encrypt.unwrap_or(usual.encrypt),
+    };
+    Target { host: server.host, port: server.port, login, password, require_encryption, settings }
 }
 
 async fn in_time<T>(host: &str, work: impl Future<Output = Reached<T>>) -> Reached<T> {
@@ -293,8 +292,8 @@ async fn mount_and_announce(
             let given = password.clone();
             let password = passwords::or_kept(password, &mount.server, &mount.login).await;
             let used_kept = given.is_none() && password.is_some();
-            let target =
-                target(mount.server.clone(), mount.login.clone(), password, mount.require_encryption);
+            let (server, login) = (mount.server.clone(), mount.login.clone());
+            let target = target(server, login, password, mount.require_encryption, &mount.taste);
             let on_stage = |stage| caller.stage(stage);
             let connected =
                 in_time(&host, SmbFs::connect(target, &mount.share, &mount.path, &on_stage)).await;
@@ -304,7 +303,7 @@ async fn mount_and_announce(
                     return Err(Failure { message, ..failure });
                 }
                 connected => {
-                    let remote = connected?;
+                    let remote = connected?.with_links_in_files(mount.taste.symlinks_in_files);
                     if let Some(given) = given {
                         passwords::renew(&mount.server, &mount.login, given);
                     }
@@ -316,7 +315,9 @@ async fn mount_and_announce(
     };
 
     caller.stage(Stage::Mounting);
-    let filesystem = Mounted::new(remote, Handle::current(), Look::of(mount.uid, mount.gid));
+    let Taste { file_mode, directory_mode, .. } = mount.taste;
+    let look = Look::of(mount.uid, mount.gid).with_modes(file_mode, directory_mode);
+    let filesystem = Mounted::new(remote, Handle::current(), look);
     let serving = Serving::begin(&mount, slot, connections, lock, filesystem).await?;
     // From here on a caller that has gone takes the connection with it: nobody would know of it.
     if let Err(error) = caller.tell(&Event::Done { kind: ShareKind::Disk }) {

@@ -43,6 +43,7 @@ pub(crate) fn providers(config: &Config, problems: &mut Vec<Problem>) -> Vec<Bui
 #[cfg(unix)]
 fn available(config: &Config) -> Result<Vec<Builtin>, Problem> {
     use mpr_helper::dirs;
+    use mpr_helper::protocol::Taste;
     use mpr_providers::{LocalDirectories, WindowsNetwork};
 
     // Without a place for them there are no connections of ours, and every name is somebody else's.
@@ -54,7 +55,15 @@ fn available(config: &Config) -> Result<Vec<Builtin>, Problem> {
     })?;
     let drives = config.drives_dir.clone().unwrap_or_else(|| runtime.join("drives"));
     let local = LocalDirectories::new(config.local_shares.clone(), runtime.clone(), drives.clone());
-    let smb = WindowsNetwork::new(runtime, drives).with_servers(config.smb_servers.clone());
+    let mounts = config.mounts;
+    let taste = Taste {
+        file_mode: mounts.file_mode,
+        directory_mode: mounts.directory_mode,
+        timeout_ms: mounts.timeout_ms,
+        encrypt: mounts.encrypt,
+        symlinks_in_files: mounts.symlinks_in_files.unwrap_or(false),
+    };
+    let smb = WindowsNetwork::new(runtime, drives).with_servers(config.smb_servers.clone()).with_taste(taste);
     let unc = Claims::new(&["unc".to_owned()], &[], &[]);
     Ok(vec![
         Builtin {

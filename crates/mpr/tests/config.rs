@@ -225,6 +225,23 @@ fn settings_are_merged_key_by_key() {
 }
 
 #[test]
+fn what_mounts_are_like_is_merged_key_by_key_and_bounded() {
+    let dirs = Dirs::new()
+        .with("usr/mpr.toml", "[mounts]\nfile-mode = 0o640\ntimeout-ms = 5000\nencrypt = false")
+        .with("etc/mpr.toml", "[mounts]\nfile-mode = 0o600\nsymlinks-in-files = true");
+    let config = dirs.read();
+    assert_eq!(dirs.problems(&config), [""; 0]);
+    let mounts = config.mounts;
+    assert_eq!((mounts.file_mode, mounts.directory_mode, mounts.timeout_ms), (Some(0o600), None, Some(5000)));
+    assert_eq!((mounts.encrypt, mounts.symlinks_in_files), (Some(false), Some(true)));
+    for wrong in ["file-mode = 0o1777", "timeout-ms = 5", "encrypt = 'yes'", "fast = true"] {
+        let dirs = Dirs::new().with("usr/mpr.toml", format!("[mounts]\n{wrong}"));
+        let config = dirs.read();
+        assert_eq!((config.problems.len(), config.mounts), (1, mpr::config::Mounts::default()), "{wrong}");
+    }
+}
+
+#[test]
 fn a_wrong_setting_costs_itself_and_nothing_else() {
     let dirs = Dirs::new().with("usr/mpr.toml", "retry-limit = 3\ndrives-dir = '/usr/d'").with(
         "etc/mpr.toml",
@@ -281,7 +298,7 @@ fn an_unknown_key_is_pointed_out_and_costs_nothing() {
         dirs.problems(&dirs.read()),
         [
             "etc/mpr.toml:4: other is no key of this file and has no effect; remove it, or choose one of \
-             local-directory, provider-order, builtin-providers, retry-limit, drives-dir, restore-timeout-ms, \
+             local-directory, mounts, provider-order, builtin-providers, retry-limit, drives-dir, restore-timeout-ms, \
              safe-mode, credential-managers, smb-servers",
             "etc/mpr.toml:3: local-directory.share is no key of this file and has no effect; did you mean shares?",
         ]

@@ -35,6 +35,13 @@ impl Look {
         Look { uid, gid, file_mode: 0o755, dir_mode: 0o755 }
     }
 
+    /// With other permissions, where they are given.
+    #[must_use]
+    pub fn with_modes(self, file_mode: Option<u32>, dir_mode: Option<u32>) -> Look {
+        let file_mode = file_mode.unwrap_or(self.file_mode);
+        Look { file_mode, dir_mode: dir_mode.unwrap_or(self.dir_mode), ..self }
+    }
+
     /// Type and permissions.
     pub(super) fn mode(&self, now: &Attributes) -> u32 {
         let writable = |mode: u32| if now.read_only { mode & 0o555 } else { mode & 0o777 };

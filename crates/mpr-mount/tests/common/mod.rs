@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mpr_helper::connections::Connection;
 use mpr_helper::control::{self, Health, Order, Reply};
-use mpr_helper::protocol::{Failure, Login, Mount, Naming, Protocol, Request, Server, ShareKind};
+use mpr_helper::protocol::{Failure, Login, Mount, Naming, Protocol, Request, Server, ShareKind, Taste};
 use mpr_helper::record::Slot;
 use mpr_helper::spawn::Helper;
 use mpr_testkit::{RuntimeDir, Samba};
@@ -70,6 +70,7 @@ pub fn request(samba: &Samba, share: &str, runtime: &RuntimeDir) -> Mount {
         require_encryption: false,
         uid: own.uid(),
         gid: own.gid(),
+        taste: Taste::default(),
     }
 }
 
@@ -90,6 +91,15 @@ impl Mounted {
         let runtime = RuntimeDir::new();
         let mount = Request::Mount(Box::new(request(&samba, share, &runtime)));
         ask(&runtime, &mount, Some(Samba::PASSWORD)).unwrap();
+        let root = runtime.path().join("drives/z");
+        Mounted { samba, share: share.to_owned(), runtime, root }
+    }
+
+    /// A share mounted as somebody wants it.
+    pub fn to_taste(share: &str, taste: Taste) -> Mounted {
+        let (samba, runtime) = (Samba::shared(), RuntimeDir::new());
+        let mount = Mount { taste, ..request(&samba, share, &runtime) };
+        ask(&runtime, &Request::Mount(Box::new(mount)), Some(Samba::PASSWORD)).unwrap();
         let root = runtime.path().join("drives/z");
         Mounted { samba, share: share.to_owned(), runtime, root }
     }

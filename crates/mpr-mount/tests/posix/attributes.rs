@@ -4,7 +4,10 @@ use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use mpr_helper::protocol::Taste;
 
 use crate::common::Mounted;
 
@@ -104,4 +107,16 @@ fn names_are_as_long_as_servers_have_them() {
     assert_eq!(error.raw_os_error(), Some(libc::ENAMETOOLONG));
     let error = fs::rename(here.join(&name), here.join("z".repeat(256))).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENAMETOOLONG));
+}
+
+#[test]
+fn permissions_are_what_somebody_wants_them_to_be() {
+    let taste = Taste { file_mode: Some(0o640), directory_mode: Some(0o750), ..Taste::default() };
+    let mounted = Mounted::to_taste("rw", taste);
+    let (here, _) = mounted.place("modes");
+    fs::write(here.join("f"), "").unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&here.join("f")), mode(&here)), (0o640, 0o750));
+    fs::set_permissions(here.join("f"), fs::Permissions::from_mode(0o400)).unwrap();
+    assert_eq!(mode(&here.join("f")), 0o440, "the server knows only whether it may be written to");
 }

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
 
+use mpr_helper::protocol::Taste;
+
 use crate::common::{Mounted, eventually, names};
 
 #[test]
@@ -68,4 +70,26 @@ fn a_server_without_symbolic_links_says_so_as_file_systems_do() {
     let error = symlink("target", here.join("link")).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EPERM));
     assert_eq!(names(&there), Vec::<String>::new());
+}
+
+#[test]
+fn files_stand_for_symbolic_links_if_that_is_wanted() {
+    let mounted = Mounted::to_taste("rw", Taste { symlinks_in_files: true, ..Taste::default() });
+    let (here, _) = mounted.place("links-in-files");
+    fs::create_dir(here.join("d")).unwrap();
+    fs::write(here.join("d/f"), "text").unwrap();
+    symlink("d/f", here.join("link")).unwrap();
+    symlink("nowhere", here.join("dangling")).unwrap();
+    symlink("d", here.join("to-directory")).unwrap();
+    assert_eq!(fs::read_link(here.join("link")).unwrap().to_str(), Some("d/f"));
+    assert_eq!(fs::read_to_string(here.join("link")).unwrap(), "text");
+    assert_eq!(fs::read_to_string(here.join("to-directory/f")).unwrap(), "text");
+    assert!(fs::symlink_metadata(here.join("link")).unwrap().is_symlink());
+    assert!(fs::metadata(here.join("dangling")).is_err());
+    assert_eq!(symlink("x", here.join("link")).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+    fs::rename(here.join("link"), here.join("renamed")).unwrap();
+    fs::remove_file(here.join("to-directory")).unwrap();
+    fs::remove_file(here.join("dangling")).unwrap();
+    assert_eq!(names(&here), ["d", "renamed"]);
+    assert_eq!(fs::read_to_string(here.join("renamed")).unwrap(), "text");
 }

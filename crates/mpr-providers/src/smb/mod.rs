@@ -27,7 +27,7 @@ use mpr_helper::connections::{Connection, Connections, State};
 use mpr_helper::control::{self, Order, Reply};
 use mpr_helper::dirs;
 use mpr_helper::protocol::{
-    Event, Failure, Login, Mount, Naming, Protocol, Request, Server, Share, ShareKind, Stage,
+    Event, Failure, Login, Mount, Naming, Protocol, Request, Server, Share, ShareKind, Stage, Taste,
 };
 use mpr_helper::record::Slot;
 use mpr_helper::spawn::{self, Helper, MPR_MOUNT};
@@ -71,6 +71,7 @@ pub struct WindowsNetwork {
     runtime: PathBuf,
     drives: PathBuf,
     servers: Vec<String>,
+    taste: Taste,
     helper: Option<PathBuf>,
     connections: Connections,
 }
@@ -149,7 +150,14 @@ impl WindowsNetwork {
     #[must_use]
     pub fn new(runtime: PathBuf, drives: PathBuf) -> Self {
         let connections = Connections::of(&runtime);
-        WindowsNetwork { runtime, drives, servers: Vec::new(), helper: None, connections }
+        WindowsNetwork {
+            runtime,
+            drives,
+            servers: Vec::new(),
+            taste: Taste::default(),
+            helper: None,
+            connections,
+        }
     }
 
     /// Names servers to be shown at the top of the network, beside those that are connected: `nas`,
@@ -157,6 +165,12 @@ impl WindowsNetwork {
     #[must_use]
     pub fn with_servers(self, servers: Vec<String>) -> Self {
         WindowsNetwork { servers, ..self }
+    }
+
+    /// How what is mounted is to be where that is a matter of taste.
+    #[must_use]
+    pub fn with_taste(self, taste: Taste) -> Self {
+        WindowsNetwork { taste, ..self }
     }
 
     /// Uses this helper instead of looking for one.
@@ -477,6 +491,7 @@ impl NetworkProvider for WindowsNetwork {
             require_encryption: add.flags & CONNECT_REQUIRE_PRIVACY != 0,
             uid: dirs::effective_uid(),
             gid: dirs::effective_gid(),
+            taste: self.taste,
         };
         let password = credentials.password.as_ref().map(|password| password.as_slice());
         // One that is lost makes way for a new one; the helper sees to that.

@@ -20,6 +20,7 @@ pub mod policy;
 
 #[doc(hidden)]
 pub use expand::Variables;
+pub use parse::Mounts;
 
 use crate::library::Terms;
 use crate::trust::Judge;
@@ -59,6 +60,8 @@ pub struct Config {
     pub safe_mode: bool,
     /// `[local-directory.shares]`: directories of this machine offered as shares.
     pub local_shares: BTreeMap<String, PathBuf>,
+    /// `[mounts]`: how mounts are where that is a matter of taste.
+    pub mounts: Mounts,
     /// Registered network providers, ascending by (`priority`, stem); [`Config::arrange`] puts
     /// `provider-order` on top.
     pub providers: Vec<ProviderEntry>,
@@ -226,6 +229,7 @@ impl Default for Config {
             credential_managers: false,
             safe_mode: false,
             local_shares: BTreeMap::new(),
+            mounts: Mounts::default(),
             providers: Vec::new(),
             notifyees: Vec::new(),
             problems: Vec::new(),
@@ -285,6 +289,7 @@ impl Config {
             credential_managers,
             safe_mode,
             local_shares,
+            mounts,
         } = settings;
         // Whoever switches it on for everybody means everybody.
         self.safe_mode |= safe_mode.unwrap_or(false);
@@ -295,6 +300,13 @@ impl Config {
         self.smb_servers = smb_servers.unwrap_or(std::mem::take(&mut self.smb_servers));
         self.restore_timeout_ms = restore_timeout_ms.or(self.restore_timeout_ms);
         self.credential_managers = credential_managers.unwrap_or(self.credential_managers);
+        self.mounts = Mounts {
+            file_mode: mounts.file_mode.or(self.mounts.file_mode),
+            directory_mode: mounts.directory_mode.or(self.mounts.directory_mode),
+            timeout_ms: mounts.timeout_ms.or(self.mounts.timeout_ms),
+            encrypt: mounts.encrypt.or(self.mounts.encrypt),
+            symlinks_in_files: mounts.symlinks_in_files.or(self.mounts.symlinks_in_files),
+        };
         for (name, directory) in local_shares {
             // The name of a share is one name in any case.
             self.local_shares.retain(|known, _| known.to_lowercase() != name.to_lowercase());

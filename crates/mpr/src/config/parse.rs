@@ -38,6 +38,18 @@ pub struct Settings {
     pub credential_managers: Option<bool>,
     pub safe_mode: Option<bool>,
     pub local_shares: BTreeMap<String, PathBuf>,
+    /// `[mounts]`.
+    pub mounts: Mounts,
+}
+
+/// `[mounts]` of one `mpr.toml`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mounts {
+    pub file_mode: Option<u32>,
+    pub directory_mode: Option<u32>,
+    pub timeout_ms: Option<u32>,
+    pub encrypt: Option<bool>,
+    pub symlinks_in_files: Option<bool>,
 }
 
 /// Reads an `mpr.toml`.
@@ -58,6 +70,14 @@ pub fn settings(file: &Path, text: &str, variables: &Variables<'_>) -> (Settings
         }
         None => Default::default(),
     };
+    let mounts = match table.section("mounts") {
+        Some(section) => {
+            let (mounts, problems) = section.mounts();
+            nested.extend(problems);
+            mounts
+        }
+        None => Mounts::default(),
+    };
     let settings = Settings {
         provider_order: table.names("provider-order", PROVIDER_ORDER).ok().flatten(),
         builtin_providers: table.names("builtin-providers", BUILTIN_PROVIDERS).ok().flatten(),
@@ -71,6 +91,7 @@ pub fn settings(file: &Path, text: &str, variables: &Variables<'_>) -> (Settings
         credential_managers: table.flag("credential-managers", "credential-managers = false").ok().flatten(),
         smb_servers: table.names("smb-servers", "smb-servers = [\"nas\", \"box@1445\"]").ok().flatten(),
         local_shares,
+        mounts,
     };
     let mut problems = table.finish();
     problems.append(&mut nested);
@@ -557,6 +578,18 @@ impl<'a> Table<'a> {
     }
 
     /// Share names and their directories.
+    /// What mounts are like.
+    fn mounts(mut self) -> (Mounts, Vec<Problem>) {
+        let mounts = Mounts {
+            file_mode: self.number("file-mode", 0..=0o777, "file-mode = 0o644").ok().flatten(),
+            directory_mode: self.number("directory-mode", 0..=0o777, "directory-mode = 0o755").ok().flatten(),
+            timeout_ms: self.number("timeout-ms", 1000..=LONGEST_MS, "timeout-ms = 30000").ok().flatten(),
+            encrypt: self.flag("encrypt", "encrypt = false").ok().flatten(),
+            symlinks_in_files: self.flag("symlinks-in-files", "symlinks-in-files = true").ok().flatten(),
+        };
+        (mounts, self.finish())
+    }
+
     fn shares(mut self) -> (BTreeMap<String, PathBuf>, Vec<Problem>) {
         let mut shares = BTreeMap::new();
         for (key, value) in std::mem::take(&mut self.entries) {
