@@ -85,8 +85,10 @@ impl Link {
         client: Option<[u8; 16]>,
         on_stage: OnStage<'_>,
     ) -> Reached<Link> {
+        // Somebody new does not have the server end what it held before: that may be what hangs.
+        let ended = previous.filter(|_| client.is_some()).map(Link::session);
         let client = client.unwrap_or_else(new_client);
-        let mut signed = Signed::in_to(target, client, previous.map(Link::session), on_stage).await?;
+        let mut signed = Signed::in_to(target, client, ended, on_stage).await?;
         on_stage(Stage::Opening);
         let granted = signed.share(target, share).await?;
         if granted.kind != ShareKind::Disk {

@@ -287,3 +287,37 @@ async fn a_negotiation_that_somebody_changed_on_its_way_is_refused() {
         assert_eq!(refused.status, 5, "{what}: {refused}");
     }
 }
+
+/// Processes of the server that serve one client each.
+fn sessions(samba: &Samba) -> Vec<u32> {
+    let mark = samba.data("rw").parent().and_then(std::path::Path::parent).unwrap().display().to_string();
+    let of = |pid: u32, file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let ours = |pid: u32| String::from_utf8_lossy(&of(pid, "cmdline")).contains(&mark);
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = String::from_utf8_lossy(&of(pid, "stat")).into_owned();
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+        if name != "smbd" { None } else { rest.split_whitespace().nth(1)?.parse().ok() }
+    };
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let all = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    all.filter(|pid| ours(*pid) && parent(*pid).is_some_and(ours)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_of_the_server_that_hangs_does_not_take_the_client_with_it() {
+    let place = Place::with("", Settings { patience: Duration::from_secs(30), ..Settings::default() }).await;
+    let file = place.fs.create("f", NEW).await.unwrap().0;
+    place.fs.close(&file).await;
+    // The one that serves us stands still; whoever comes is served.
+    let hanging = sessions(&place.samba);
+    assert!(!hanging.is_empty());
+    let signal = |name: &str| {
+        let pids = hanging.iter().map(u32::to_string);
+        assert!(std::process::Command::new("kill").arg(name).args(pids).status().unwrap().success());
+    };
+    signal("-STOP");
+    eventually("its silence is noticed", async || !place.fs.health().connected).await;
+    let found = place.fs.stat("f").await;
+    signal("-CONT");
+    assert!(found.is_ok(), "{found:?}");
+}
