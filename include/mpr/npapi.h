@@ -48,6 +48,12 @@ MPR_EXPORT DWORD APIENTRY CancelConnectNotify(LPNOTIFYINFO lpNotifyInfo, LPNOTIF
 typedef DWORD(APIENTRY *PF_AddConnectNotify)(LPNOTIFYINFO lpNotifyInfo, LPNOTIFYADD lpAddInfo);
 typedef DWORD(APIENTRY *PF_CancelConnectNotify)(LPNOTIFYINFO lpNotifyInfo, LPNOTIFYCANCEL lpCancelInfo);
 
+/* An extension of this router. A library that exports it is asked in simulations, too (mpr simulate): it is called
+   on the thread of the notification, with TRUE before and with FALSE after. In between the library must do nothing
+   but answer. What it returns itself does not matter. Libraries that do not export it are left out of simulations. */
+MPR_EXPORT DWORD APIENTRY MprSimulation(BOOL fSimulation);
+typedef DWORD(APIENTRY *PF_MprSimulation)(BOOL fSimulation);
+
 /* Network providers. */
 
 /* What NPGetCaps is asked. */

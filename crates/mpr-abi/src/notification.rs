@@ -49,3 +49,6 @@ pub struct NOTIFYCANCEL {
 pub type PF_AddConnectNotify = unsafe extern "system" fn(*mut NOTIFYINFO, *mut NOTIFYADD) -> DWORD;
 /// `CancelConnectNotify`.
 pub type PF_CancelConnectNotify = unsafe extern "system" fn(*mut NOTIFYINFO, *mut NOTIFYCANCEL) -> DWORD;
+/// `MprSimulation`, which a notification library may export: an extension of this router. It is called on the thread
+/// of a notification, with TRUE before one that is about a simulation, and with FALSE after it; what it returns does not matter.
+pub type PF_MprSimulation = unsafe extern "system" fn(i32) -> DWORD;

@@ -71,6 +71,7 @@ statuses! {
     MORE_DATA = 234, Some("WN_MORE_DATA"), "ERROR_MORE_DATA", "buffer too small; size set";
     NO_MORE_ENTRIES = 259, Some("WN_NO_MORE_ENTRIES"), "ERROR_NO_MORE_ITEMS", "enumeration complete; no free device";
     BAD_POINTER = 487, Some("WN_BAD_POINTER"), "ERROR_INVALID_ADDRESS", "invalid pointer";
+    AUDIT_FAILED = 606, None, "ERROR_AUDIT_FAILED", "the operation cannot be audited, and must be";
     BAD_LOCALNAME = 1200, Some("WN_BAD_LOCALNAME"), "ERROR_BAD_DEVICE", "local device name invalid";
     CONNECTION_CLOSED = 1201, Some("WN_CONNECTION_CLOSED"), "ERROR_CONNECTION_UNAVAIL", "remembered but not connected";
     DEVICE_ALREADY_REMEMBERED = 1202, Some("WN_DEVICE_ALREADY_REMEMBERED"), "ERROR_DEVICE_ALREADY_REMEMBERED", "device remembered for another resource";

@@ -295,6 +295,29 @@ impl Records {
         let _ = fs::remove_file(self.directory.join(slot.socket_name()));
     }
 
+    /// Leaves the record of a connection that has ended without having been cancelled, for whoever keeps account:
+    /// [`gone`](Self::gone) finds it.
+    pub fn leave(&self, slot: &Slot) {
+        let [record, gone] =
+            ["json", "gone"].map(|kind| self.directory.join(format!("{}.{kind}", slot.stem())));
+        // Without it, nobody but the record would have missed anything.
+        let _ = fs::rename(record, gone);
+    }
+
+    /// Every connection that has ended without having been cancelled, with the file that says so, to be removed by
+    /// who has taken account of it.
+    pub fn gone(&self) -> Vec<(PathBuf, Record)> {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return Vec::new() };
+        entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|kind| kind == "gone"))
+            .take(MAX_RECORDS)
+            .filter_map(|path| Some((self.read_file(&path).ok()??, path)))
+            .map(|(record, path)| (path, record))
+            .collect()
+    }
+
     /// Every record that can be read, with its slot, in the order of the names. Files that are not records are
     /// skipped.
     pub fn list(&self) -> io::Result<Vec<(Slot, Record)>> {
@@ -460,6 +483,19 @@ mod tests {
         assert_eq!(fs::read_dir(records.directory()).unwrap().count(), 1);
         records.remove(&slot);
         assert_eq!(records.list().unwrap(), []);
+    }
+
+    #[test]
+    fn a_connection_that_ended_by_itself_is_found_and_is_none_any_more() {
+        let base = tempfile::tempdir().unwrap();
+        let records = Records::of(base.path());
+        assert_eq!(records.gone(), []);
+        records.ensure().unwrap();
+        let slot = Slot::of_local("Z:").unwrap();
+        records.write(&slot, &example()).unwrap();
+        records.leave(&slot);
+        assert_eq!(records.list().unwrap(), []);
+        assert_eq!(records.gone(), [(records.directory().join("drive-z.gone"), example())]);
     }
 
     #[test]

@@ -52,6 +52,7 @@ struct Told {
     force: bool,
     context: Option<String>,
     operation: String,
+    simulation: bool,
 }
 
 impl Command {
@@ -128,6 +129,7 @@ impl Told {
             force: call.force,
             context,
             operation: keeper::operation_id(call.operation),
+            simulation: call.simulation,
         }
     }
 }
@@ -150,6 +152,8 @@ fn variables(told: &Told) -> Vec<(&'static str, String)> {
         ("MPR_PROVIDER", &told.provider),
         ("MPR_CONTEXT", &told.context),
     ];
+    // Not set otherwise: a script need not compare.
+    variables.extend(told.simulation.then(|| ("MPR_SIMULATION", "1".to_owned())));
     variables.extend(named.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
     variables
 }

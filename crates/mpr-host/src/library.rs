@@ -4,7 +4,7 @@ use crate::sandbox;
 use crate::serve::{Listening, Refusal};
 use mpr::config::Events;
 use mpr::library::{LoadedNotifyee, Terms};
-use mpr::{extended_error, isolated};
+use mpr::{extended_error, isolated, trace};
 use mpr_helper::dirs;
 use mpr_helper::host::{Answer, Call, Conditions, Event, Said, Sandbox};
 use mpr_plugin::abi::{NOTIFY_PRE, NOTIFYINFO};
@@ -61,6 +61,25 @@ impl Library {
 
 impl Listening for Library {
     fn notify(&mut self, call: &Call<Vec<u16>>) -> Result<Answer, String> {
+        if call.simulation {
+            return self.simulated(call);
+        }
+        self.told(call)
+    }
+}
+
+impl Library {
+    /// A library that cannot be told that it is a simulation is not asked.
+    fn simulated(&mut self, call: &Call<Vec<u16>>) -> Result<Answer, String> {
+        if self.library.sees_simulations() {
+            return trace::simulate(Status::SUCCESS, |_| (), || self.told(call));
+        }
+        let text = "not asked: it does not export MprSimulation, and would take it for the real thing";
+        let said = Said::of(0, text.encode_utf16().collect(), Vec::new());
+        Ok(Answer { status: 0, context: 0, error: Some(said) })
+    }
+
+    fn told(&mut self, call: &Call<Vec<u16>>) -> Result<Answer, String> {
         let wide = |text: &Option<Vec<u16>>| text.clone().map(WideString::from_vec_truncate);
         let (local, remote, provider) = (wide(&call.local), wide(&call.remote), wide(&call.provider));
         let context = self.contexts.remove(&call.context).unwrap_or_default();

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -395,6 +396,8 @@ struct Serving {
     control: tokio::net::UnixListener,
     /// Told when the kernel has nothing more to ask, because the file system was unmounted.
     unmounted: Arc<Notify>,
+    /// Whether its end would be one that nobody has ordered: such a one is left on record.
+    wanted: AtomicBool,
 }
 
 impl Drop for Serving {
@@ -457,6 +460,7 @@ impl Serving {
             lock: Mutex::new(Some(lock)),
             control,
             unmounted: Arc::clone(&unmounted),
+            wanted: AtomicBool::new(false),
         };
         let started = start_session(filesystem, device, unmounted).await;
         let recorded =
@@ -470,6 +474,7 @@ impl Serving {
     /// Serves until the file system is unmounted, by whomever.
     async fn serve(self, mut signals: Signals) {
         let serving = Arc::new(self);
+        serving.wanted.store(true, Ordering::Relaxed);
         let watched = Arc::clone(&serving);
         let watch = tokio::spawn(async move { watched.watch_the_table().await });
         let mut orders = JoinSet::new();
@@ -542,9 +547,14 @@ impl Serving {
             },
             Order::Unmount { force } => {
                 let how = if force { Unmount::Detach } else { Unmount::IfUnused };
+                // Before the kernel tells that it is unmounted: what ends now has been cancelled.
+                self.wanted.store(false, Ordering::Relaxed);
                 match self.end(how).await {
                     Ok(()) => (Reply::Unmounted, true),
-                    Err(failure) => (Reply::Failed(failure), false),
+                    Err(failure) => {
+                        self.wanted.store(true, Ordering::Relaxed);
+                        (Reply::Failed(failure), false)
+                    }
                 }
             }
         }
@@ -588,6 +598,9 @@ impl Serving {
     fn clean_up(&self) {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_some() {
+            if self.wanted.load(Ordering::Relaxed) {
+                self.connections.records().leave(&self.slot);
+            }
             self.connections.forget(&self.slot, &self.record);
             *lock = None;
         }

@@ -5,10 +5,10 @@
 //! of it.
 
 use crate::notifyees::Announced;
-use crate::policy::{Asked, Policies};
+use crate::policy::{self, Asked, Policies};
 use crate::providers::{Provider, Selection};
 use crate::store::Entry;
-use crate::trace::{self, Kind, Request, Traced, Tracer, Untraced, What};
+use crate::trace::{self, Kind, Request, Traced, Tracer, Untraced, What, bounded};
 use crate::{Router, extended_error};
 use mpr_core::device::{DeviceClass, LocalDevice};
 use mpr_core::notify::When;
@@ -23,6 +23,10 @@ use mpr_plugin::{
     AddConnection, AddNotice, AuthBuffer, Capabilities, Event, Notifyee, Status, WideStr, WideString, wide,
 };
 use std::borrow::Cow;
+
+mod explain;
+
+pub use explain::{Explanation, Listener, Prospect, Rule};
 
 /// A connection to be made, as the application asks for it.
 #[derive(Debug, Clone, Copy)]
@@ -100,8 +104,7 @@ impl Default for AddRequest<'_> {
 impl AddRequest<'_> {
     /// As it is recorded before anything was made of it.
     fn recorded(&self) -> Request {
-        let text =
-            |name: Option<&WideStr>| name.map(WideStr::to_string_lossy).filter(|name| !name.is_empty());
+        let text = |name: Option<&WideStr>| name.filter(|name| !name.is_empty()).map(bounded);
         let user = match self.credentials {
             Credentials::Password { user, .. } => user,
             Credentials::Buffer(_) | Credentials::MissingBuffer => None,
@@ -219,7 +222,7 @@ impl Router {
 
     #[cold]
     fn connect_traced<'a>(&self, request: &AddRequest<'a>, form: Form) -> Result<Added<'a>, UseError> {
-        let tracer = Tracer::begin(Kind::Add, request.recorded());
+        let tracer = Tracer::begin(self, Kind::Add, request.recorded());
         let result = self.connect_with(request, form, &tracer);
         _ = tracer.end(UseError::status(result.as_ref().err()));
         result
@@ -234,7 +237,7 @@ impl Router {
     ) -> Result<Added<'a>, UseError> {
         let mut connect = self.judge(request, form, traced)?;
         connect.check_device()?;
-        connect.accept();
+        connect.accept()?;
         self.notifyees().announce(&mut connect, || self.retry_limit()).ok()?;
         let Connect { local, redirected, remote, .. } = connect;
         let local = redirected.map(Cow::Owned).or(local.map(Cow::Borrowed));
@@ -246,7 +249,7 @@ impl Router {
         if !self.is_traced() {
             return self.connect_unannounced_with(request, Untraced);
         }
-        let tracer = Tracer::begin(Kind::Add, request.recorded());
+        let tracer = Tracer::begin(self, Kind::Add, request.recorded());
         tracer.mark(|operation| operation.restore = true);
         let result = self.connect_unannounced_with(request, &tracer);
         tracer.end(result.into()).ok()
@@ -256,7 +259,7 @@ impl Router {
         match self.judge(request, Form::Add, traced) {
             Ok(mut connect) => {
                 connect.check_device()?;
-                connect.accept();
+                connect.accept()?;
                 connect.admit()?;
                 connect.attempt().ok()
             }
@@ -403,14 +406,54 @@ struct Connect<'r, 'a, T> {
 impl<'r, T: Traced> Connect<'r, '_, T> {
     /// The request has passed every test.
     #[inline(always)]
-    fn accept(&self) {
-        if let Some(tracer) = self.traced.tracer() {
-            tracer.accept(|request| {
-                request.remote = Some(Request::name(&self.remote));
-                request.kind = Some(self.kind);
-                request.user =
-                    request.user.take().or(self.url_user.as_ref().map(|user| user.to_string_lossy()));
-            });
+    fn accept(&self) -> Result<(), Status> {
+        match self.traced.tracer() {
+            None => Ok(()),
+            Some(tracer) => tracer.accept(|request| self.understood(request)),
+        }
+    }
+
+    /// Puts down how the request was understood.
+    fn understood(&self, request: &mut Request) {
+        request.remote = Some(Request::name(&self.remote));
+        request.kind = Some(self.kind);
+        request.user = request.user.take().or(self.url_user.as_deref().map(bounded));
+    }
+
+    /// In a simulation: an attempt that is not made. A success is that of the first provider that could be asked,
+    /// with the device that would be chosen.
+    #[cold]
+    fn assume(&mut self, assumed: Status) -> Status {
+        if assumed.is_success() {
+            let first = self.to_be_asked().next();
+            self.provider = first;
+            let chooses =
+                self.automatic || self.local.is_none() && self.provider.is_some_and(|p| p.requires_device);
+            self.redirected = if chooses { self.candidates(self.class_to_choose()).next() } else { None };
+        }
+        assumed
+    }
+
+    /// The providers that would be asked, in that order.
+    fn to_be_asked(&self) -> impl Iterator<Item = &'r Provider> {
+        let (selection, wanted) = (self.selection, self.wanted());
+        let owning = self.router.providers().candidates(&self.remote).into_iter();
+        let able = move |provider: &&Provider| {
+            let selected = selection.iter().any(|one| std::ptr::eq(one, *provider));
+            selected && provider.capabilities.connection & wanted != 0
+        };
+        let named = matches!(selection, Selection::Named(_));
+        owning.filter(move |one| named || one.place.is_some()).map(|one| one.provider).filter(able)
+    }
+
+    /// Capabilities one of which a provider must have to be asked.
+    #[inline(always)]
+    fn wanted(&self) -> u32 {
+        match self.request.credentials {
+            Credentials::Buffer(_) => WNNC_CON_ADDCONNECTION4,
+            Credentials::Password { .. } | Credentials::MissingBuffer => {
+                WNNC_CON_ADDCONNECTION | WNNC_CON_ADDCONNECTION3 | WNNC_CON_ADDCONNECTION4
+            }
         }
     }
 
@@ -486,10 +529,7 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
             auth,
             flags: self.request.flags,
         };
-        let wanted = match auth {
-            Some(_) => WNNC_CON_ADDCONNECTION4,
-            None => WNNC_CON_ADDCONNECTION | WNNC_CON_ADDCONNECTION3 | WNNC_CON_ADDCONNECTION4,
-        };
+        let wanted = self.wanted();
         let can = |capabilities: &Capabilities| capabilities.connection & wanted != 0;
         self.selection.route_name(&self.remote, Purpose::Resource, can, |provider| {
             if provider.requires_device && local.is_none() {
@@ -516,7 +556,7 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
     #[inline(always)]
     fn ask(&self, provider: &Provider, asked: &AddConnection<'_>) -> Result<(), Status> {
         if let Some(policies) = self.judged_by_choice() {
-            policies.admit(&self.judged(asked.local).through(&provider.name))?;
+            self.admitted(policies, &self.judged(asked.local).through(&provider.name))?;
         }
         let device = if self.local.is_none() { asked.local } else { None };
         trace::asked(self.traced, &provider.name, device, || provider.network().add_connection(asked))
@@ -527,10 +567,19 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
     fn admit(&self) -> Result<(), Status> {
         let Some(policies) = self.router.policies() else { return Ok(()) };
         let judged = self.judged(self.local);
-        policies.admit(&match self.selection {
-            Selection::Named(provider) => judged.through(&provider.name),
-            Selection::All(_) => judged,
-        })
+        self.admitted(
+            policies,
+            &match self.selection {
+                Selection::Named(provider) => judged.through(&provider.name),
+                Selection::All(_) => judged,
+            },
+        )
+    }
+
+    /// Asks the policy where it is not asked as a notification library.
+    fn admitted(&self, policies: &Policies, judged: &Asked) -> Result<(), Status> {
+        let asked = (When::Before, Status::SUCCESS);
+        trace::notified(self.traced, policy::LABEL, asked, || policies.admit(judged).into()).ok()
     }
 
     /// The policy, if it can deny by what was open when it was asked first: provider and device.
@@ -545,6 +594,20 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
         match local.filter(|local| !local.is_empty()) {
             Some(local) => judged.on(local),
             None => judged,
+        }
+    }
+
+    /// One run through the providers.
+    #[inline(always)]
+    fn try_to_connect(&mut self) -> Status {
+        let tried = if self.automatic { self.choose_and_route() } else { self.route(self.local) };
+        match tried {
+            Ok((provider, redirected)) => {
+                self.provider = Some(provider);
+                self.redirected = redirected;
+                Status::SUCCESS
+            }
+            Err(status) => status,
         }
     }
 
@@ -661,14 +724,9 @@ impl<T: Traced> Announced for Connect<'_, '_, T> {
     #[inline(always)]
     fn attempt(&mut self) -> Status {
         let begun = self.traced.begin();
-        let tried = if self.automatic { self.choose_and_route() } else { self.route(self.local) };
-        let answer = match tried {
-            Ok((provider, redirected)) => {
-                self.provider = Some(provider);
-                self.redirected = redirected;
-                Status::SUCCESS
-            }
-            Err(status) => status,
+        let answer = match self.traced.assumed() {
+            Some(assumed) => self.assume(assumed),
+            None => self.try_to_connect(),
         };
         self.traced.end(begun, || What::Attempted, answer);
         answer
@@ -676,6 +734,9 @@ impl<T: Traced> Announced for Connect<'_, '_, T> {
 
     #[inline(always)]
     fn save(&mut self) -> Status {
+        if self.traced.assumed().is_some() {
+            return Status::SUCCESS;
+        }
         if self.request.flags & (CONNECT_UPDATE_PROFILE | CONNECT_UPDATE_RECENT) == 0 {
             return Status::SUCCESS;
         }

@@ -5,7 +5,7 @@ use crate::connect::canonical;
 use crate::notifyees::Announced;
 use crate::policy::Asked;
 use crate::providers::{Provider, Selection};
-use crate::trace::{self, Kind, Request, Traced, Tracer, Untraced, What};
+use crate::trace::{self, Kind, Request, Traced, Tracer, Untraced, What, bounded};
 use mpr_core::device::LocalDevice;
 use mpr_core::notify::When;
 use mpr_core::policy;
@@ -35,7 +35,7 @@ impl CancelRequest<'_> {
     fn recorded(&self) -> Request {
         let mut record = Request { flags: self.flags, force: self.force, ..Request::default() };
         match LocalDevice::parse(self.name.as_slice()) {
-            Some(_) => record.local = Some(self.name.to_string_lossy()),
+            Some(_) => record.local = Some(bounded(self.name)),
             None => record.remote = Some(Request::name(self.name)),
         }
         record
@@ -59,7 +59,7 @@ impl Router {
 
     #[cold]
     fn cancel_traced(&self, request: &CancelRequest<'_>) -> Result<(), Status> {
-        let tracer = Tracer::begin(Kind::Cancel, request.recorded());
+        let tracer = Tracer::begin(self, Kind::Cancel, request.recorded());
         let result = self.cancel_with(request, &tracer);
         tracer.end(result.into()).ok()
     }
@@ -72,7 +72,7 @@ impl Router {
                 if cancel.device.is_none() {
                     record.remote = Some(Request::name(&cancel.name));
                 }
-            });
+            })?;
         }
         self.notifyees().announce(&mut cancel, || self.retry_limit()).ok()
     }
@@ -235,14 +235,17 @@ impl<T: Traced> Announced for Cancel<'_, '_, T> {
     #[inline(always)]
     fn attempt(&mut self) -> Status {
         let begun = self.traced.begin();
-        let answer = self.try_to_cancel();
+        let answer = match self.traced.assumed() {
+            Some(assumed) => assumed,
+            None => self.try_to_cancel(),
+        };
         self.traced.end(begun, || What::Attempted, answer);
         answer
     }
 
     #[inline(always)]
     fn save(&mut self) -> Status {
-        if self.forgotten || self.flags == 0 {
+        if self.forgotten || self.flags == 0 || self.traced.assumed().is_some() {
             return Status::SUCCESS;
         }
         trace::saved(self.traced, || self.forget().into())

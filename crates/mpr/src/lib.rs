@@ -19,6 +19,7 @@
 //! notification libraries, routed over the providers, remembered, and announced again. The rules on that
 //! path are those of [`mpr_core`]; what is here finds and calls the parties.
 
+pub mod audit;
 mod builtin;
 pub mod config;
 mod connect;
@@ -45,7 +46,9 @@ mod system;
 pub mod trace;
 mod trust;
 
-pub use connect::{AccessBuffer, AddRequest, Added, Credentials, UseError};
+pub use connect::{
+    AccessBuffer, AddRequest, Added, Credentials, Explanation, Listener, Prospect, Rule, UseError,
+};
 pub use credentials::Authentication;
 pub use disconnect::CancelRequest;
 pub use enumerate::Enumeration;

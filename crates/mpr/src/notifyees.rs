@@ -211,10 +211,15 @@ impl Notifyees {
         if wanting.is_empty() {
             return self.unannounced(operation);
         }
-        if !any_executing(&self.table) {
+        let simulated = operation.traced().assumed().is_some();
+        if !any_executing(&self.table) && !simulated {
             return self.drive(wanting, operation, retry_limit());
         }
-        let idle = |&at: &usize| !is_executing(&self.table[at]);
+        // One that could not see that it is a simulation would take it for the real thing.
+        let idle = |&at: &usize| {
+            let registration = &self.table[at];
+            !is_executing(registration) && (!simulated || registration.library.sees_simulations())
+        };
         let others: SmallVec<[usize; 8]> = wanting.iter().copied().filter(idle).collect();
         self.drive(&others, operation, retry_limit())
     }

@@ -1,5 +1,6 @@
 //! The router: what it is made of, and how it comes by it.
 
+use crate::audit::{Auditor, Plugin};
 use crate::config::Config;
 use crate::library::credentials::LoadedCredentialManager;
 use crate::notifyees::{Notifyees, Registration};
@@ -7,7 +8,7 @@ use crate::policy::Policies;
 use crate::providers::{Candidate, Provider, Providers};
 use crate::store::Store;
 use crate::system::System;
-use crate::{Problem, connect, extended_error, trace};
+use crate::{Problem, connect, extended_error, isolated, trace};
 use mpr_core::claims::Claims;
 use mpr_core::notify::DEFAULT_RETRY_LIMIT;
 use mpr_plugin::{ConnectNotify, Exported, NetworkProvider, Notifyee, Status, WideStr, wide};
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) restore_timeout: Option<Duration>,
     /// `None` where no place for it can be found.
     pub(crate) store: Option<Store>,
+    /// `None` where no trail is kept.
+    audit: Option<Auditor>,
     /// Where the tables come from, unless they were given.
     system: Option<System>,
 }
@@ -56,6 +59,7 @@ impl Settings {
             retry_limit: system.retry_limit(),
             restore_timeout: system.restore_timeout(),
             store: System::store(),
+            audit: Auditor::of_system(&system.config().audit),
             system: Some(system),
         }
     }
@@ -85,7 +89,11 @@ impl Router {
     #[inline]
     pub(crate) fn providers(&self) -> &Providers {
         self.providers.get_or_init(|| match &self.settings().system {
-            Some(system) => system.providers(),
+            Some(system) => {
+                let providers = system.providers();
+                self.note_plugins("providers", || system.provider_files());
+                providers
+            }
             None => Providers::default(),
         })
     }
@@ -93,7 +101,11 @@ impl Router {
     #[inline]
     pub(crate) fn notifyees(&self) -> &Notifyees {
         self.notifyees.get_or_init(|| match &self.settings().system {
-            Some(system) => system.notifyees(),
+            Some(system) => {
+                let notifyees = system.notifyees();
+                self.note_plugins("notifyees", || system.notifyee_files());
+                notifyees
+            }
             None => Notifyees::default(),
         })
     }
@@ -103,6 +115,14 @@ impl Router {
             Some(system) => system.credential_managers(),
             None => Vec::new(),
         })
+    }
+
+    /// Plug-ins of one kind were loaded: others than the last time are recorded, and so is what vanished since.
+    fn note_plugins(&self, kind: &str, files: impl FnOnce() -> Vec<Plugin>) {
+        if let Some(auditor) = self.auditor().filter(|_| !isolated::is_refusing()) {
+            auditor.plugins(kind, files());
+            auditor.vanished();
+        }
     }
 
     /// The configuration this router was made from; `None` for one of given parts.
@@ -176,7 +196,13 @@ impl Router {
     /// Whether anybody wants to know what happens in the course of an operation.
     #[inline]
     pub(crate) fn is_traced(&self) -> bool {
-        trace::is_watched()
+        self.settings().audit.is_some() || trace::is_watched()
+    }
+
+    /// The audit trail; `None` where none is kept.
+    #[must_use]
+    pub fn auditor(&self) -> Option<&Auditor> {
+        self.settings().audit.as_ref()
     }
 
     pub(crate) fn restore_timeout(&self) -> Option<Duration> {
@@ -208,6 +234,7 @@ impl Default for Builder {
                 retry_limit: DEFAULT_RETRY_LIMIT,
                 restore_timeout: None,
                 store: None,
+                audit: None,
                 system: None,
             },
             providers: Vec::new(),
@@ -261,6 +288,13 @@ impl Builder {
     #[must_use]
     pub fn state_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.settings.store = Some(Store::in_directory(directory));
+        self
+    }
+
+    /// Keeps this audit trail. Without one, nothing is recorded.
+    #[must_use]
+    pub fn auditor(mut self, auditor: Auditor) -> Self {
+        self.settings.audit = Some(auditor);
         self
     }
 

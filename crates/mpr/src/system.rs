@@ -1,6 +1,7 @@
 //! The router of this process: made from the configuration of the system and the user, piece by piece, each
 //! when it is first needed (`spec/notification.md` §3.3, `spec/provider.md` §1).
 
+use crate::audit::Plugin;
 use crate::config::{Config, Isolation, NotifyeeEntry, OnFailure, ProviderEntry, Source};
 use crate::isolated::{self, Isolated, IsolatedProvider, Refusing};
 use crate::library::credentials::LoadedCredentialManager;
@@ -121,6 +122,22 @@ impl System {
         provider.requires_device = entry.requires_device;
         provider.claims = entry.claims.clone();
         Ok(provider)
+    }
+
+    /// The files of the registered providers, as they are.
+    pub(crate) fn provider_files(&self) -> Vec<Plugin> {
+        self.config.providers.iter().map(|entry| Plugin::at(&entry.stem, &entry.path)).collect()
+    }
+
+    /// The files of the registered notification libraries and commands, as they are.
+    pub(crate) fn notifyee_files(&self) -> Vec<Plugin> {
+        let file = |entry: &NotifyeeEntry| match &entry.source {
+            Source::Library(path) => Plugin::at(&entry.stem, path),
+            Source::Command(command) => {
+                Plugin::at(&entry.stem, command.first().map(String::as_ref).unwrap_or("".as_ref()))
+            }
+        };
+        self.config.notifyees.iter().map(file).collect()
     }
 
     /// Loads the notification libraries, in registration order; the same file once, at its first position.
@@ -255,6 +272,10 @@ impl Notifyee for Absent {
             Event::Add => self.add,
             Event::Cancel => self.cancel,
         }
+    }
+
+    fn sees_simulations(&self) -> bool {
+        true
     }
 
     fn add_connect_notify(&self, info: &mut NOTIFYINFO, _: &AddNotice<'_>) -> Status {

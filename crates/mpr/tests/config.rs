@@ -299,10 +299,25 @@ fn an_unknown_key_is_pointed_out_and_costs_nothing() {
         [
             "etc/mpr.toml:4: other is no key of this file and has no effect; remove it, or choose one of \
              local-directory, mounts, provider-order, builtin-providers, retry-limit, drives-dir, restore-timeout-ms, \
-             safe-mode, credential-managers, smb-servers",
+             safe-mode, credential-managers, audit, audit-max-bytes, audit-keep, audit-journal, smb-servers",
             "etc/mpr.toml:3: local-directory.share is no key of this file and has no effect; did you mean shares?",
         ]
     );
+}
+
+#[test]
+fn a_later_file_may_ask_for_a_stricter_trail_and_not_for_a_weaker_one() {
+    use mpr::audit::Mode;
+    let read = |system: &str, user: &str| {
+        Dirs::new().with("usr/mpr.toml", system).with("etc/mpr.toml", user).read().audit
+    };
+    assert_eq!(read("", "").mode, Mode::BestEffort);
+    assert_eq!(read("", "audit = 'off'").mode, Mode::Off);
+    assert_eq!(read("audit = 'required'", "audit = 'off'").mode, Mode::Required);
+    assert_eq!(read("audit = 'off'", "audit = 'required'").mode, Mode::Required);
+    assert_eq!(read("audit-keep = 100", "audit-keep = 0").keep, 100);
+    assert!(read("audit-journal = true", "audit-journal = false").journal);
+    assert_eq!(read("audit-max-bytes = 5000", "audit-max-bytes = 6000").max_bytes, 6000);
 }
 
 #[test]

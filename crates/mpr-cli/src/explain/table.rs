@@ -90,6 +90,10 @@ explanations! {
         ["a required pointer is NULL",
          "a drive was to be chosen, but there is no place to report which"],
         "this is a mistake in the calling program; report it to its author";
+    AUDIT_FAILED: "The audit trail cannot be written to, and nothing may be done without it.",
+        ["the disk is full, or the state directory is not to be written to",
+         "a file of the trail belongs to somebody else, or others can write to it"],
+        "see what is wrong: mpr events verify; the setting is audit = \"required\" in mpr.toml";
     BAD_LOCALNAME: "This is no local name that can be connected.",
         ["it is no drive letter with a colon (Z:), no LPT1 to LPT9, no absolute path",
          "the directory does not exist"],

@@ -150,6 +150,8 @@ pub struct Call<S> {
     pub provider: Option<S>,
     /// What tells this operation from every other.
     pub operation: u64,
+    /// Whether nobody but the listeners is asked, to see what they would say.
+    pub simulation: bool,
 }
 
 /// The answer to a [`Call`].
@@ -233,6 +235,7 @@ impl<S: AsRef<[u16]>> Call<S> {
                 string(out, text.as_ref().map(AsRef::as_ref));
             }
             out.extend(self.operation.to_le_bytes());
+            out.push(self.simulation.into());
         })
     }
 }
@@ -264,6 +267,7 @@ impl Call<Vec<u16>> {
             remote: fields.string()?,
             provider: fields.string()?,
             operation: fields.long()?,
+            simulation: fields.truth()?,
         };
         fields.end()?;
         Ok(call)
@@ -347,6 +351,7 @@ mod tests {
             remote: Some(vec![0xD800, 0x5C]),
             provider: Some(Vec::new()),
             operation: 1 << 40,
+            simulation: true,
         }
     }
 

@@ -89,6 +89,10 @@ impl<T: ConnectNotify> Notifyee for Exported<T> {
         true
     }
 
+    fn sees_simulations(&self) -> bool {
+        self.0.sees_simulations()
+    }
+
     fn add_connect_notify(&self, info: &mut NOTIFYINFO, add: &AddNotice<'_>) -> Status {
         self.call(
             info,

@@ -137,6 +137,12 @@ pub trait ConnectNotify: Send + Sync + 'static {
         ""
     }
 
+    /// Whether it does nothing but answer where the router says that an operation is a simulation
+    /// (`mpr::trace::is_simulation`), or does nothing but answer ever. Others are left out of simulations.
+    fn sees_simulations(&self) -> bool {
+        false
+    }
+
     /// A connection is about to be made.
     fn before_add(&self, add: &AddNotice<'_>, attempt: Attempt) -> Before<Self::Context> {
         _ = (add, attempt);
@@ -178,6 +184,12 @@ pub trait ConnectNotify: Send + Sync + 'static {
 pub trait Notifyee: Send + Sync {
     /// Whether the library takes part in operations of this kind.
     fn wants(&self, event: Event) -> bool;
+
+    /// Whether the library can see that an operation is a simulation, and does nothing then but answer. Others are
+    /// left out of simulations.
+    fn sees_simulations(&self) -> bool {
+        false
+    }
 
     /// `AddConnectNotify`.
     fn add_connect_notify(&self, info: &mut NOTIFYINFO, add: &AddNotice<'_>) -> Status;

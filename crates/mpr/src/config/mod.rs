@@ -24,7 +24,7 @@ pub use parse::Mounts;
 
 use crate::library::Terms;
 use crate::trust::Judge;
-use crate::{Pin, Problem};
+use crate::{Pin, Problem, audit};
 use files::Reader;
 use mpr_core::claims::Claims;
 use mpr_core::notify::DEFAULT_RETRY_LIMIT;
@@ -58,6 +58,8 @@ pub struct Config {
     pub credential_managers: bool,
     /// `safe-mode`: whether plug-ins that are optional are left out.
     pub safe_mode: bool,
+    /// `audit` and what begins with it: the audit trail.
+    pub audit: audit::Settings,
     /// `[local-directory.shares]`: directories of this machine offered as shares.
     pub local_shares: BTreeMap<String, PathBuf>,
     /// `[mounts]`: how mounts are where that is a matter of taste.
@@ -228,6 +230,7 @@ impl Default for Config {
             restore_timeout_ms: None,
             credential_managers: false,
             safe_mode: false,
+            audit: audit::Settings::default(),
             local_shares: BTreeMap::new(),
             mounts: Mounts::default(),
             providers: Vec::new(),
@@ -247,6 +250,7 @@ impl Config {
         let variables = Variables { elevated, lookup: &|name| std::env::var_os(name) };
         let mut reader = Reader { judge: Judge::of_this_process(elevated), problems: Vec::new() };
         let mut config = Config::default();
+        let mut audit = parse::Audit::default();
         let (mut providers, mut notifyees) = (BTreeMap::new(), BTreeMap::new());
         for directory in dirs {
             if !reader.admits(directory) {
@@ -256,11 +260,18 @@ impl Config {
             if let Some(text) = reader.text(&file, "so its settings are left out") {
                 let (settings, problems) = parse::settings(&file, &text, &variables);
                 reader.problems.extend(problems);
+                audit = audit.and(&settings.audit);
                 config.set(settings);
             }
             reader.entries(&directory.join("providers.d"), &mut providers);
             reader.entries(&directory.join("notifyees.d"), &mut notifyees);
         }
+        config.audit = audit::Settings {
+            mode: audit.mode.unwrap_or_default(),
+            max_bytes: audit.max_bytes.unwrap_or(audit::DEFAULT_MAX_BYTES),
+            keep: audit.keep.unwrap_or(audit::DEFAULT_KEEP),
+            journal: audit.journal.unwrap_or(true),
+        };
         config.providers =
             reader.parsed(providers, &variables, parse::provider, |entry, root| entry.by_root = root);
         config.notifyees =
@@ -288,6 +299,7 @@ impl Config {
             restore_timeout_ms,
             credential_managers,
             safe_mode,
+            audit: _,
             local_shares,
             mounts,
         } = settings;

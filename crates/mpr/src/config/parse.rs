@@ -6,6 +6,7 @@ use super::{
     ProviderEntry, Sandbox, Source,
 };
 use crate::Pin;
+use crate::audit::Mode;
 use mpr_abi::{WN_CREDENTIAL_CLASS, WN_NETWORK_CLASS, WN_PRIMARY_AUTHENT_CLASS, WN_SERVICE_CLASS};
 use mpr_core::claims::Claims;
 use mpr_helper::dirs::Level;
@@ -37,6 +38,7 @@ pub struct Settings {
     pub restore_timeout_ms: Option<u32>,
     pub credential_managers: Option<bool>,
     pub safe_mode: Option<bool>,
+    pub audit: Audit,
     pub local_shares: BTreeMap<String, PathBuf>,
     /// `[mounts]`.
     pub mounts: Mounts,
@@ -50,6 +52,31 @@ pub struct Mounts {
     pub timeout_ms: Option<u32>,
     pub encrypt: Option<bool>,
     pub symlinks_in_files: Option<bool>,
+}
+
+/// What it sets of the audit trail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// `audit`.
+    pub mode: Option<Mode>,
+    /// `audit-max-bytes`.
+    pub max_bytes: Option<u64>,
+    /// `audit-keep`.
+    pub keep: Option<u32>,
+    /// `audit-journal`.
+    pub journal: Option<bool>,
+}
+
+impl Audit {
+    /// What holds when `later` is read after this: more may be asked for than before, and not less.
+    pub(super) fn and(&self, later: &Audit) -> Audit {
+        Audit {
+            mode: self.mode.max(later.mode),
+            max_bytes: later.max_bytes.or(self.max_bytes),
+            keep: self.keep.max(later.keep),
+            journal: self.journal.max(later.journal),
+        }
+    }
 }
 
 /// Reads an `mpr.toml`.
@@ -89,6 +116,15 @@ pub fn settings(file: &Path, text: &str, variables: &Variables<'_>) -> (Settings
             .flatten(),
         safe_mode: table.flag("safe-mode", "safe-mode = true").ok().flatten(),
         credential_managers: table.flag("credential-managers", "credential-managers = false").ok().flatten(),
+        audit: Audit {
+            mode: table.choice("audit", AUDIT_MODES, "audit = \"best-effort\"").ok().flatten(),
+            max_bytes: table
+                .number("audit-max-bytes", AUDIT_BYTES, "audit-max-bytes = 16777216")
+                .ok()
+                .flatten(),
+            keep: table.number("audit-keep", 0..=10_000, "audit-keep = 8").ok().flatten(),
+            journal: table.flag("audit-journal", "audit-journal = true").ok().flatten(),
+        },
         smb_servers: table.names("smb-servers", "smb-servers = [\"nas\", \"box@1445\"]").ok().flatten(),
         local_shares,
         mounts,
@@ -98,6 +134,10 @@ pub fn settings(file: &Path, text: &str, variables: &Variables<'_>) -> (Settings
     (settings, problems)
 }
 
+const AUDIT_MODES: &[(&str, Mode)] =
+    &[("off", Mode::Off), ("best-effort", Mode::BestEffort), ("required", Mode::Required)];
+/// A file holds some records at least, and is read into memory after a crash.
+const AUDIT_BYTES: RangeInclusive<i64> = 4096..=1 << 30;
 const PROVIDER_ORDER: &str = "provider-order = [\"Microsoft Windows Network\"]";
 const BUILTIN_PROVIDERS: &str = "builtin-providers = [\"smb\"]";
 

@@ -70,6 +70,7 @@ impl Isolated {
         call.when = info.dwNotifyStatus;
         call.status = info.dwOperationStatus;
         call.operation = notifyees::operation();
+        call.simulation = trace::is_simulation();
         let (generation, context) = split(info.lpContext.addr());
         call.context = context;
         info.lpContext = std::ptr::null_mut();
@@ -168,6 +169,11 @@ impl Notifyee for Isolated {
         }
     }
 
+    /// A command is told; a library is asked by its host only if it can be told.
+    fn sees_simulations(&self) -> bool {
+        true
+    }
+
     fn add_connect_notify(&self, info: &mut NOTIFYINFO, add: &AddNotice<'_>) -> Status {
         let call = Call {
             owner: add.owner.addr() as u64,
@@ -214,6 +220,7 @@ pub(super) fn blank<'a>(event: host::Event) -> Call<&'a [u16]> {
         remote: None,
         provider: None,
         operation: 0,
+        simulation: false,
     }
 }
 

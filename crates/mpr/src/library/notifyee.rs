@@ -3,8 +3,10 @@
 use super::copies::Copies;
 use super::{LoadError, SharedObject, Terms};
 use crate::config::Events;
+use crate::trace;
 use mpr_abi::{
-    NETRESOURCEW, NOTIFYADD, NOTIFYCANCEL, NOTIFYINFO, PF_AddConnectNotify, PF_CancelConnectNotify, Status,
+    NETRESOURCEW, NOTIFYADD, NOTIFYCANCEL, NOTIFYINFO, PF_AddConnectNotify, PF_CancelConnectNotify,
+    PF_MprSimulation, Status,
 };
 use mpr_plugin::{AddNotice, CancelNotice, Event, Notifyee};
 use std::path::Path;
@@ -18,6 +20,8 @@ use std::ptr::null_mut;
 pub struct LoadedNotifyee {
     add: Option<PF_AddConnectNotify>,
     cancel: Option<PF_CancelConnectNotify>,
+    /// `MprSimulation`: what follows on this thread is a simulation, or is none any more.
+    simulation: Option<PF_MprSimulation>,
 }
 
 impl LoadedNotifyee {
@@ -37,7 +41,31 @@ impl LoadedNotifyee {
                 "export at least one of them under that very name (in C++: extern \"C\")",
             ));
         }
-        Ok(LoadedNotifyee { add: add.filter(|_| events.add), cancel: cancel.filter(|_| events.cancel) })
+        // SAFETY: this is the type of the function of this name (`npapi.h`).
+        let simulation: Option<PF_MprSimulation> = unsafe { object.function(c"MprSimulation") };
+        Ok(LoadedNotifyee {
+            simulation,
+            add: add.filter(|_| events.add),
+            cancel: cancel.filter(|_| events.cancel),
+        })
+    }
+}
+
+impl LoadedNotifyee {
+    /// Calls the library, which is told before if it is a simulation, and afterwards that it is over.
+    #[inline]
+    fn call(&self, call: impl FnOnce() -> u32) -> Status {
+        match self.simulation {
+            Some(simulation) if trace::is_simulation() => {
+                // SAFETY: the function has this type.
+                unsafe { simulation(1) };
+                let status = call();
+                // SAFETY: the function has this type.
+                unsafe { simulation(0) };
+                Status(status)
+            }
+            _ => Status(call()),
+        }
     }
 }
 
@@ -47,6 +75,10 @@ impl Notifyee for LoadedNotifyee {
             Event::Add => self.add.is_some(),
             Event::Cancel => self.cancel.is_some(),
         }
+    }
+
+    fn sees_simulations(&self) -> bool {
+        self.simulation.is_some()
     }
 
     fn add_connect_notify(&self, info: &mut NOTIFYINFO, add: &AddNotice<'_>) -> Status {
@@ -70,9 +102,9 @@ impl Notifyee for LoadedNotifyee {
         };
         let mut own_info = *info;
         // SAFETY: the function has this type; structures and strings are alive and ours to be written to.
-        let status = unsafe { function(&mut own_info, &mut own_add) };
+        let status = self.call(|| unsafe { function(&mut own_info, &mut own_add) });
         info.lpContext = own_info.lpContext;
-        Status(status)
+        status
     }
 
     fn cancel_connect_notify(&self, info: &mut NOTIFYINFO, cancel: &CancelNotice<'_>) -> Status {
@@ -87,8 +119,8 @@ impl Notifyee for LoadedNotifyee {
         };
         let mut own_info = *info;
         // SAFETY: the function has this type; structures and strings are alive and ours to be written to.
-        let status = unsafe { function(&mut own_info, &mut own_cancel) };
+        let status = self.call(|| unsafe { function(&mut own_info, &mut own_cancel) });
         info.lpContext = own_info.lpContext;
-        Status(status)
+        status
     }
 }

@@ -16,7 +16,7 @@ pub use zone::now;
 pub use facts::Asked;
 pub use read::PolicyEntry;
 
-use crate::extended_error;
+use crate::{extended_error, trace};
 use mpr_core::policy::{Decision, Doubt, Event, Facts, Policy, Verdict};
 use mpr_helper::dirs::Level;
 use mpr_plugin::abi::{CONNECT_REDIRECT, NOTIFY_PRE, NOTIFYINFO};
@@ -160,6 +160,9 @@ impl Policies {
     /// The same as the router's answer: the reason of a denial becomes the extended error.
     pub(crate) fn admit(&self, facts: &impl Facts) -> Result<(), Status> {
         let ruling = self.judge(facts);
+        if ruling.level.is_some() {
+            trace::remark("rule", || ruling.reason());
+        }
         if !ruling.denies() {
             return Ok(());
         }
@@ -185,6 +188,10 @@ impl Notifyee for Guard {
             plugin::Event::Add => Event::Add,
             plugin::Event::Cancel => Event::Cancel,
         })
+    }
+
+    fn sees_simulations(&self) -> bool {
+        true
     }
 
     fn add_connect_notify(&self, info: &mut NOTIFYINFO, add: &AddNotice<'_>) -> Status {

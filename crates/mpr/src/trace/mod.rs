@@ -7,15 +7,21 @@
 
 mod record;
 
+pub(crate) use record::bounded;
 pub use record::{Decider, Kind, Operation, Remark, Request, Said, Step, What, When};
 
-use crate::{extended_error, notifyees};
+use crate::audit::Auditor;
+use crate::{Router, extended_error, notifyees};
 use mpr_core::notify;
 use mpr_plugin::{Status, WideStr};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+/// How many steps of an operation are put down: many listeners, each of which has it repeated many times, could
+/// fill a disk.
+const MOST_STEPS: usize = 500;
 
 /// What somebody who watches operations is told.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +42,8 @@ thread_local! {
     static WATCHER: RefCell<Option<Watcher>> = const { RefCell::new(None) };
     /// Whether what is asked on this thread is asked in the course of an operation with a tracer.
     static TRACING: Cell<bool> = const { Cell::new(false) };
+    /// What an attempt is taken to come to while nothing is done but simulated.
+    static ASSUMED: Cell<Option<Status>> = const { Cell::new(None) };
     /// What was remarked in the course of the step that is under way.
     static REMARKS: RefCell<Vec<Remark>> = const { RefCell::new(Vec::new()) };
 }
@@ -76,6 +84,28 @@ pub fn watch<T>(watcher: impl Fn(Sight<'_>) + 'static, work: impl FnOnce() -> T)
     work()
 }
 
+/// The same, but operations of this thread are simulated meanwhile: the policy and the notification libraries that
+/// can see that it is a simulation are asked, no provider is, and nothing is remembered. An attempt is taken to come
+/// to `assumed`.
+pub fn simulate<T>(assumed: Status, watcher: impl Fn(Sight<'_>) + 'static, work: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Status>);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ASSUMED.set(self.0);
+        }
+    }
+
+    let _restore = Restore(ASSUMED.replace(Some(assumed)));
+    watch(watcher, work)
+}
+
+/// Whether what is asked on this thread is asked in the course of a simulation: for notification libraries.
+#[must_use]
+pub fn is_simulation() -> bool {
+    ASSUMED.get().is_some()
+}
+
 /// Whether anybody watches the operations of this thread.
 #[inline]
 pub(crate) fn is_watched() -> bool {
@@ -93,18 +123,19 @@ pub(crate) fn remark(kind: &str, text: impl FnOnce() -> String) {
 }
 
 /// Goes along with one operation and puts down what happens.
-pub(crate) struct Tracer {
+pub(crate) struct Tracer<'r> {
     record: RefCell<Operation>,
     began: Instant,
     watcher: Option<Watcher>,
+    auditor: Option<&'r Auditor>,
     _numbered: notifyees::Numbered,
     /// Whether it is asked for in the course of another one that has a tracer.
     outer: bool,
 }
 
-impl Tracer {
+impl<'r> Tracer<'r> {
     /// An operation begins on this thread.
-    pub(crate) fn begin(kind: Kind, request: Request) -> Self {
+    pub(crate) fn begin(router: &'r Router, kind: Kind, request: Request) -> Self {
         let parent = TRACING.get().then(|| notifyees::operation_id(notifyees::operation()));
         let numbered = notifyees::Numbered::begin();
         let record = Operation {
@@ -112,10 +143,11 @@ impl Tracer {
             parent,
             kind,
             restore: false,
-            simulation: false,
+            simulation: is_simulation(),
             request,
             steps: Vec::new(),
             status: 0,
+            omitted: 0,
             decided: Decider::Router,
             reason: None,
             micros: 0,
@@ -125,6 +157,7 @@ impl Tracer {
             record: RefCell::new(record),
             began: Instant::now(),
             watcher,
+            auditor: router.auditor(),
             _numbered: numbered,
             outer: TRACING.replace(true),
         }
@@ -135,12 +168,26 @@ impl Tracer {
         mark(&mut self.record.borrow_mut());
     }
 
-    /// The request was accepted, and understood so.
-    pub(crate) fn accept(&self, understood: impl FnOnce(&mut Request)) {
+    /// The request was accepted, and understood so. Nobody has been told yet, and nothing done.
+    ///
+    /// # Errors
+    ///
+    /// Nothing may be done that cannot be recorded, and this cannot.
+    pub(crate) fn accept(&self, understood: impl FnOnce(&mut Request)) -> Result<(), Status> {
         understood(&mut self.record.borrow_mut().request);
         if let Some(watcher) = &self.watcher {
             watcher(Sight::Begins(&self.record.borrow()));
         }
+        match self.auditor {
+            Some(auditor) if self.assumed().is_none() => auditor.intend(&self.record.borrow()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What an attempt is taken to come to, if this is a simulation.
+    pub(crate) fn assumed(&self) -> Option<Status> {
+        // What a notification library does in the course of it is simulated, too.
+        if self.record.borrow().simulation { ASSUMED.get() } else { None }
     }
 
     /// A step of the operation begins.
@@ -158,7 +205,13 @@ impl Tracer {
         if let Some(watcher) = &self.watcher {
             watcher(Sight::Step(&self.record.borrow(), &step));
         }
-        self.record.borrow_mut().steps.push(step);
+        let mut record = self.record.borrow_mut();
+        if record.steps.len() == MOST_STEPS {
+            // The last ones tell who decided.
+            record.steps.remove(MOST_STEPS / 2);
+            record.omitted += 1;
+        }
+        record.steps.push(step);
     }
 
     /// The operation is over, and the caller gets this.
@@ -167,6 +220,9 @@ impl Tracer {
         record.micros = micros(self.began.elapsed());
         record.conclude(status);
         drop(record);
+        if let Some(auditor) = self.auditor {
+            auditor.record(&self.record.borrow());
+        }
         if let Some(watcher) = &self.watcher {
             watcher(Sight::Ends(&self.record.borrow()));
         }
@@ -174,7 +230,7 @@ impl Tracer {
     }
 }
 
-impl Drop for Tracer {
+impl Drop for Tracer<'_> {
     fn drop(&mut self) {
         TRACING.set(self.outer);
     }
@@ -195,7 +251,13 @@ pub(crate) trait Traced: Copy {
     type UnderWay;
 
     /// The tracer, if there is one.
-    fn tracer(&self) -> Option<&Tracer>;
+    fn tracer(&self) -> Option<&Tracer<'_>>;
+
+    /// What an attempt is taken to come to, if this is a simulation.
+    #[inline(always)]
+    fn assumed(&self) -> Option<Status> {
+        self.tracer().and_then(Tracer::assumed)
+    }
 
     /// A step of the operation begins.
     fn begin(self) -> Self::UnderWay;
@@ -212,7 +274,7 @@ impl Traced for Untraced {
     type UnderWay = ();
 
     #[inline(always)]
-    fn tracer(&self) -> Option<&Tracer> {
+    fn tracer(&self) -> Option<&Tracer<'_>> {
         None
     }
 
@@ -223,10 +285,10 @@ impl Traced for Untraced {
     fn end(self, (): (), _: impl FnOnce() -> What, _: Status) {}
 }
 
-impl Traced for &Tracer {
+impl Traced for &Tracer<'_> {
     type UnderWay = UnderWay;
 
-    fn tracer(&self) -> Option<&Tracer> {
+    fn tracer(&self) -> Option<&Tracer<'_>> {
         Some(self)
     }
 

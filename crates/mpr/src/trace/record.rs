@@ -5,6 +5,7 @@ use crate::extended_error::ExtendedError;
 use mpr_core::remote;
 use mpr_plugin::{Status, WideStr};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// One connect or disconnect, from the request to the result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Operation {
     pub request: Request,
     /// What happened, in this order.
     pub steps: Vec<Step>,
+    /// How many steps in the middle were left out: there were too many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted: u32,
     /// What the caller got.
     pub status: u32,
     /// Whose answer that was.
@@ -166,8 +170,20 @@ pub enum Decider {
     Store,
 }
 
+impl fmt::Display for Decider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Decider::Router => f.write_str("the router"),
+            Decider::Listener(name) => write!(f, "the listener {name}"),
+            Decider::Provider(name) => write!(f, "the provider {name}"),
+            Decider::Providers => f.write_str("all providers"),
+            Decider::Store => f.write_str("what is remembered"),
+        }
+    }
+}
+
 impl Said {
-    pub(super) fn of(error: &ExtendedError) -> Self {
+    pub(crate) fn of(error: &ExtendedError) -> Self {
         Said { code: error.code, text: error.text.to_string_lossy(), by: error.provider.to_string_lossy() }
     }
 }
@@ -175,7 +191,7 @@ impl Said {
 impl Request {
     /// A remote name as it is recorded.
     pub(crate) fn name(name: &WideStr) -> String {
-        remote::without_userinfo(&name.to_string_lossy())
+        remote::without_userinfo(&bounded(name))
     }
 }
 
@@ -219,7 +235,9 @@ impl Operation {
         let (before, after) = self.steps.split_at(last);
         let asked = || {
             let since = before.iter().rposition(Step::is_attempt).map_or(0, |at| at + 1);
-            before[since..].iter().find(|step| step.is_asked() && step.answer == status)
+            // The policy refuses in the middle of an attempt where it depends on who is asked.
+            let answered = |step: &&Step| (step.is_asked() || step.refuses()) && step.answer == status;
+            before[since..].iter().find(answered)
         };
         if after[0].answer == 0 {
             let saved = after.iter().find(|step| matches!(step.what, What::Saved));
@@ -251,6 +269,19 @@ impl Step {
         let before = matches!(self.what, What::Notified { when: When::Pre, .. });
         before && !matches!(Status(self.answer), Status::SUCCESS | Status::RETRY)
     }
+}
+
+/// A text as it is recorded: whoever wrote it could have written any amount.
+pub(crate) fn bounded(text: &WideStr) -> String {
+    const LONGEST: usize = 2048;
+    match text.get(..LONGEST) {
+        Some(beginning) => format!("{}…", beginning.to_string_lossy()),
+        None => text.to_string_lossy(),
+    }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn is_false(flag: &bool) -> bool {

@@ -48,6 +48,16 @@ fn application() {
                     scope.spawn(|| (0..25).for_each(|_| tell(Instant::now(), || add(""))));
                 }
             }),
+            // A great many, told of in one line.
+            'w' => {
+                let each: u32 = std::env::var("MPR_TEST_EACH").expect("said").parse().expect("a number");
+                let work = || (0..each).filter(|_| add("").is_ok()).count();
+                let answered: usize = thread::scope(|scope| {
+                    let threads: Vec<_> = (0..16).map(|_| scope.spawn(work)).collect();
+                    threads.into_iter().map(|thread| thread.join().expect("it is answered")).sum()
+                });
+                println!("→{answered} answered with success");
+            }
             // SAFETY: no handler is set, and nobody here waits for a child but by its number.
             'i' => unsafe { _ = libc::signal(libc::SIGCHLD, libc::SIG_IGN) },
             // Ends without a chance to do anything about it, and leaves a copy of everything that is open behind
@@ -228,11 +238,22 @@ pub(super) fn run_and_listen(env: &TestEnv, tasks: &str) -> (Vec<Got>, String, V
 /// The same, whatever is left of it.
 #[track_caller]
 pub(super) fn run_and_leave(env: &TestEnv, tasks: &str) -> (Vec<Got>, String, Vec<String>) {
+    run_with(env, tasks, &[])
+}
+
+/// The same, with more in its environment.
+#[track_caller]
+pub(super) fn run_with(
+    env: &TestEnv,
+    tasks: &str,
+    variables: &[(&str, &str)],
+) -> (Vec<Got>, String, Vec<String>) {
     let program = std::env::current_exe().expect("a test knows where it is");
     let output = env
         .command(program)
         .args(["--ignored", "--exact", "application::application", "--nocapture", "--test-threads=1"])
         .env(DO, tasks)
+        .envs(variables.iter().copied())
         .output()
         .expect("this program can be started");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
@@ -301,7 +322,8 @@ fn wait_for(root: &Path, enough: impl Fn(&Vec<u32>) -> bool) {
 /// A world with one provider that connects everything, and the helper at hand.
 pub(super) fn world() -> TestEnv {
     _ = mpr_testkit::mpr_host();
-    let env = TestEnv::new().without_builtin_providers();
+    // Most of these tests are about deadlines, and a disk knows none.
+    let env = TestEnv::new().without_builtin_providers().setting("audit", "off");
     let provider = provider(&env, "return WN_SUCCESS;");
     env.provider_library("p1", "P1", provider)
 }

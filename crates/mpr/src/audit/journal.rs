@@ -1,0 +1,151 @@
+//! A copy of each record for the journal, in its native protocol, with fields to search by. What stamps it there
+//! with process, user and program is the kernel, not the program (`_PID`, `_UID`, `_EXE`).
+
+use super::entry::{Entry, Event};
+use crate::trace::Decider;
+use mpr_plugin::Status;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+const SOCKET: &str = "/run/systemd/journal/socket";
+/// Priorities of the system log.
+const WARNING: &str = "4";
+const INFORMATION: &str = "6";
+
+/// Where copies go.
+#[derive(Debug)]
+pub(super) struct Journal {
+    socket: PathBuf,
+}
+
+impl Journal {
+    /// The journal of the system.
+    pub(super) fn system() -> Self {
+        Journal::at(Path::new(SOCKET))
+    }
+
+    pub(super) fn at(socket: &Path) -> Self {
+        Journal { socket: socket.to_owned() }
+    }
+
+    /// Sends a record. It never waits: a journal that is not there, or has no room, gets none.
+    pub(super) fn send(&self, entry: &Entry, number: u64) {
+        if !self.socket.exists() {
+            return;
+        }
+        let Ok(socket) = UnixDatagram::unbound() else { return };
+        if socket.set_nonblocking(true).is_err() {
+            return;
+        }
+        let mut message = fields(entry, number);
+        let short = message.len();
+        field(&mut message, "MPR_RECORD", &entry.body());
+        // A record that is too long for a datagram is sent without its text, which is in the trail.
+        if socket.send_to(&message, &self.socket).is_err() {
+            _ = socket.send_to(&message[..short], &self.socket);
+        }
+    }
+}
+
+fn fields(entry: &Entry, number: u64) -> Vec<u8> {
+    let mut message = Vec::new();
+    let sentence = entry.sentence();
+    let failed = match &entry.event {
+        Event::Operation(operation) => operation.status != 0,
+        Event::Intent { .. } => false,
+        Event::Vanished(_) | Event::Plugins(_) | Event::Gap(_) => true,
+    };
+    field(&mut message, "MESSAGE", &sentence);
+    field(&mut message, "PRIORITY", if failed { WARNING } else { INFORMATION });
+    field(&mut message, "SYSLOG_IDENTIFIER", "mpr");
+    field(&mut message, "MPR_EVENT", entry.event.name());
+    field(&mut message, "MPR_SEQ", &number.to_string());
+    if let Some(operation) = entry.operation() {
+        field(&mut message, "MPR_OPERATION", operation);
+    }
+    let (request, connection) = match &entry.event {
+        Event::Operation(operation) => (Some(&operation.request), None),
+        Event::Intent { request, .. } => (Some(request), None),
+        Event::Vanished(connection) => (None, Some(connection)),
+        Event::Plugins(_) | Event::Gap(_) => (None, None),
+    };
+    let named = [
+        ("MPR_REMOTE", request.and_then(|r| r.remote.as_ref()).or(connection.map(|c| &c.remote))),
+        ("MPR_LOCAL", request.and_then(|r| r.local.as_ref()).or(connection.and_then(|c| c.local.as_ref()))),
+        ("MPR_USER", request.and_then(|r| r.user.as_ref()).or(connection.and_then(|c| c.user.as_ref()))),
+    ];
+    for (name, value) in named {
+        if let Some(value) = value {
+            field(&mut message, name, value);
+        }
+    }
+    if let Event::Operation(operation) = &entry.event {
+        field(&mut message, "MPR_STATUS", &operation.status.to_string());
+        field(&mut message, "MPR_DECIDED_BY", &operation.decided.to_string());
+        if let Some(reason) = &operation.reason {
+            field(&mut message, "MPR_REASON", &reason.text);
+        }
+    }
+    message
+}
+
+/// One field: as text where that is possible, else with its length in front.
+fn field(message: &mut Vec<u8>, name: &str, value: &str) {
+    message.extend_from_slice(name.as_bytes());
+    if value.contains('\n') {
+        message.push(b'\n');
+        message.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    } else {
+        message.push(b'=');
+    }
+    message.extend_from_slice(value.as_bytes());
+    message.push(b'\n');
+}
+
+impl Entry {
+    /// The record in a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.event {
+            Event::Operation(operation) => {
+                let what = what(operation.kind, &operation.request);
+                let restored = if operation.restore { " (restored)" } else { "" };
+                let simulated = if operation.simulation { " (simulated)" } else { "" };
+                let reason = operation.reason.as_ref().map(|reason| format!(": {}", reason.text));
+                let by = match operation.decided {
+                    Decider::Router => String::new(),
+                    _ => format!(", by {}", operation.decided),
+                };
+                let status = Status(operation.status);
+                let came = if status.is_success() { "done".to_owned() } else { status.to_string() };
+                format!("{what}{restored}{simulated}: {came}{by}{}", reason.unwrap_or_default())
+            }
+            Event::Intent { kind, request, .. } => format!("{}: begins", what(*kind, request)),
+            Event::Vanished(connection) => {
+                let name = connection.local.as_ref().unwrap_or(&connection.remote);
+                format!("{name} is {}: nobody had cancelled it", connection.state)
+            }
+            Event::Plugins(changes) => format!(
+                "other {}: {} added, {} removed, {} changed",
+                changes.kind,
+                changes.added.len(),
+                changes.removed.len(),
+                changes.changed.len()
+            ),
+            Event::Gap(gap) => gap.to_string(),
+        }
+    }
+}
+
+fn what(kind: crate::trace::Kind, request: &crate::trace::Request) -> String {
+    let remote = request.remote.as_deref();
+    match (kind, request.local.as_deref()) {
+        (crate::trace::Kind::Add, Some(local)) => {
+            format!("connect {local} to {}", remote.unwrap_or("nothing"))
+        }
+        (crate::trace::Kind::Add, None) => format!("connect {}", remote.unwrap_or("nothing")),
+        (crate::trace::Kind::Cancel, local) => {
+            format!("disconnect {}", local.or(remote).unwrap_or("nothing"))
+        }
+    }
+}
