@@ -7,8 +7,9 @@ use crate::interrupt::Interrupt;
 use crate::names::{self, RemoteName};
 use crate::output::{Output, clean};
 use crate::password;
+use crate::story;
 use crate::terminal::Terminal;
-use mpr::Router;
+use mpr::{Router, trace};
 use mpr_plugin::abi::{
     CONNECT_CMD_SAVECRED, CONNECT_COMMANDLINE, CONNECT_INTERACTIVE, CONNECT_PROMPT,
     CONNECT_REQUIRE_INTEGRITY, CONNECT_REQUIRE_PRIVACY,
@@ -55,6 +56,9 @@ pub(crate) struct Connect {
     /// Refuse a connection whose traffic is not encrypted
     #[arg(long)]
     require_encryption: bool,
+    /// Tell step by step what happens, with times: who is told, who is asked, and who decides
+    #[arg(long)]
+    explain: bool,
 }
 
 pub(crate) const QUESTIONS: Questions = Questions {
@@ -73,7 +77,8 @@ pub(crate) fn run(connect: Connect, output: &Output) -> Result<(), Failure> {
     if connect.prompt {
         ask_first(&mut wish)?;
     }
-    let connected = connecting::connect(router, &mut wish, &QUESTIONS, output)?;
+    let mut attempt = || connecting::connect(router, &mut wish, &QUESTIONS, output);
+    let connected = if connect.explain { trace::watch(story::teller(output), attempt) } else { attempt() }?;
     tell(&connected, output)?;
     if connect.save { tell_kept(&wish, output) } else { Ok(()) }
 }
@@ -81,26 +86,7 @@ pub(crate) fn run(connect: Connect, output: &Output) -> Result<(), Failure> {
 impl Connect {
     fn wish(&self, router: &Router) -> Result<Wish, Failure> {
         let remote = RemoteName::new(&self.remote)?;
-        let local = match self.local.as_deref() {
-            None => Local::None,
-            Some("*") => Local::Chosen,
-            Some(name) => match names::device(name) {
-                Some(device) => Local::Named(device),
-                None if names::device(&self.remote).is_some() => {
-                    return Err(Failure::Usage(format!(
-                        "the resource comes first, the local name second: mpr connect '{name}' {}",
-                        self.remote
-                    )));
-                }
-                None => {
-                    return Err(Failure::Usage(format!(
-                        "'{}' is no local name; use a drive letter (Z:), the absolute path of an empty directory, \
-                         LPT1 to LPT9, or '*' for a free drive letter",
-                        clean(name)
-                    )));
-                }
-            },
-        };
+        let local = local_name(&self.remote, self.local.as_deref())?;
         if self.persist && local == Local::None {
             return Err(Failure::Usage(
                 "only a connection with a local name can be remembered; give one, or '*' for a free drive letter".into(),
@@ -136,6 +122,26 @@ impl Connect {
             flags |= CONNECT_REQUIRE_PRIVACY;
         }
         flags
+    }
+}
+
+/// The local name that is meant, beside this resource.
+pub(crate) fn local_name(remote: &str, local: Option<&str>) -> Result<Local, Failure> {
+    let name = match local {
+        None => return Ok(Local::None),
+        Some("*") => return Ok(Local::Chosen),
+        Some(name) => name,
+    };
+    match names::device(name) {
+        Some(device) => Ok(Local::Named(device)),
+        None if names::device(remote).is_some() => Err(Failure::Usage(format!(
+            "the resource comes first, the local name second: mpr connect '{name}' {remote}"
+        ))),
+        None => Err(Failure::Usage(format!(
+            "'{}' is no local name; use a drive letter (Z:), the absolute path of an empty directory, LPT1 to LPT9, \
+             or '*' for a free drive letter",
+            clean(name)
+        ))),
     }
 }
 

@@ -13,7 +13,7 @@ use mpr_core::device::LocalDevice;
 use mpr_plugin::abi::{
     CONNECT_REDIRECT, CONNECT_UPDATE_PROFILE, CONNECT_UPDATE_RECENT, RESOURCETYPE_ANY, RESOURCETYPE_DISK,
 };
-use mpr_plugin::{Status, WideStr, wide};
+use mpr_plugin::{Status, WideStr, WideString, wide};
 use std::path::PathBuf;
 
 /// How often a password is asked for.
@@ -79,6 +79,27 @@ impl Wish {
             Local::Named(device) => Some(device.to_string()),
             Local::None | Local::Chosen => None,
         }
+    }
+
+    /// The request as the router takes it.
+    pub(crate) fn with_request<T>(&self, router: &Router, work: impl FnOnce(&AddRequest<'_>) -> T) -> T {
+        let local = self.local_text().as_deref().map(wide);
+        let remote = wide(&self.remote.typed);
+        let provider = self.provider.as_deref().map(wide);
+        let user = self.user.as_deref().map(wide);
+        work(&AddRequest {
+            // A drive is to be chosen for disks alone; otherwise the device, or the provider, says what it is.
+            kind: if self.local == Local::Chosen { RESOURCETYPE_DISK } else { RESOURCETYPE_ANY },
+            local: local.as_deref(),
+            remote: Some(&remote),
+            provider: provider.as_deref(),
+            credentials: mpr::Credentials::Password {
+                user: user.as_deref(),
+                password: self.password.as_ref().map(Secret::as_wide),
+            },
+            flags: self.flags(router),
+            ..AddRequest::default()
+        })
     }
 
     fn failure(&self, status: Status) -> Failure {
@@ -211,29 +232,19 @@ fn attempt(
     interrupt: &Interrupt,
     output: &Output,
 ) -> Result<Connected, Failure> {
-    let local = wish.local_text().as_deref().map(wide);
-    let remote = wide(&wish.remote.typed);
-    let provider = wish.provider.as_deref().map(wide);
-    let user = wish.user.as_deref().map(wide);
     let flags = wish.flags(router);
-    let request = AddRequest {
-        // A drive is to be chosen for disks alone; otherwise the device, or the provider, says what it is.
-        kind: if wish.local == Local::Chosen { RESOURCETYPE_DISK } else { RESOURCETYPE_ANY },
-        local: local.as_deref(),
-        remote: Some(&remote),
-        provider: provider.as_deref(),
-        credentials: mpr::Credentials::Password {
-            user: user.as_deref(),
-            password: wish.password.as_ref().map(Secret::as_wide),
-        },
-        flags,
-        ..AddRequest::default()
-    };
     let before = Before::of(router, &wish.local);
     extended_error::clear();
     let waiting = format!("connecting to {}", clean(&wish.remote.canonical));
     let added = patience::during(&waiting, output.quiet, Some(interrupt), || {
-        router.use_connection(&request, Some(AccessBuffer { capacity: Some(u32::MAX), length }))
+        wish.with_request(router, |request| {
+            let access = AccessBuffer { capacity: Some(u32::MAX), length };
+            let added = router.use_connection(request, Some(access))?;
+            Ok(Made {
+                local: added.local.as_deref().map(WideStr::to_ucstring),
+                remote: added.remote.as_ref().to_ucstring(),
+            })
+        })
     });
     let added = match added {
         Ok(added) => added,
@@ -253,6 +264,18 @@ fn attempt(
         local: device,
         remote,
     })
+}
+
+/// What was connected, as the router names it.
+struct Made {
+    local: Option<WideString>,
+    remote: WideString,
+}
+
+impl Made {
+    fn access_name(&self) -> &WideStr {
+        self.local.as_deref().unwrap_or(&self.remote)
+    }
 }
 
 fn length(name: &WideStr) -> u32 {

@@ -16,7 +16,9 @@ mod connecting;
 mod cred;
 mod disconnect;
 mod doctor;
+mod events;
 mod explain;
+mod explanation;
 mod failure;
 mod info;
 mod interrupt;
@@ -36,6 +38,7 @@ mod provider;
 mod registration;
 mod restore;
 mod status;
+mod story;
 mod terminal;
 mod user;
 
@@ -75,6 +78,9 @@ enum Command {
     Path(path::PathOf),
     Browse(browse::Browse),
     Doctor(doctor::Doctor),
+    Events(events::Events),
+    Explain(explanation::Explain),
+    Simulate(explanation::Simulate),
     Net(net_use::Net),
     Notifyee(notifyee::Arguments),
     Provider(provider::Arguments),
@@ -119,6 +125,9 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Provider(arguments) => provider::run(arguments, output),
         Command::Policy(arguments) => policy::run(arguments, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),
+        Command::Events(events) => events::run(&events, output),
+        Command::Explain(explain) => warned(output, || explanation::explain(&explain, output)),
+        Command::Simulate(simulate) => warned(output, || explanation::simulate(&simulate, output)),
         Command::Error(explain) => explain::run(&explain, output),
         Command::Completions(completions) => manual::complete(&completions, Arguments::command()),
         Command::Man(pages) => manual::write(&pages, Arguments::command(), output),

@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+use mpr_helper::connections::{Connections, Unmount, unmount};
 use mpr_testkit::{Samba, TestEnv, mpr, mpr_mount};
 use std::fs;
 use std::io::Write;
@@ -267,4 +268,42 @@ fn a_watched_status_goes_on_until_it_is_ended() {
     assert!(second["sent_per_second"].is_u64(), "{second}");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_connection_that_ends_without_having_been_cancelled_is_on_record_once() {
+    let world = World::new();
+    let share = world.samba.unc("guest");
+    let connect = || {
+        world.ok(&["connect", &share, "Z:", "--user", "guest", "--password-stdin"], "\n");
+    };
+    let vanished = || -> Vec<String> {
+        let events = world.ok(&["events", "--json"], "");
+        let events = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let vanished = events.filter(|event| event["event"] == "vanished" && event["local"] == "Z:");
+        vanished.map(|event| event["state"].as_str().unwrap().to_owned()).collect()
+    };
+
+    connect();
+    world.ok(&["disconnect", "Z:"], "");
+    assert_eq!(vanished(), [""; 0], "it was cancelled");
+
+    connect();
+    unmount(&world.drive(), Unmount::Detach).unwrap();
+    // Its helper notices by itself.
+    while vanished().is_empty() {}
+    world.ok(&["list"], "");
+    assert_eq!(vanished(), ["gone"]);
+
+    connect();
+    let connections = Connections::of(&world.env.runtime_dir());
+    let helper = connections.all().unwrap().pop().unwrap().record.helper;
+    let killed = std::process::Command::new("kill").args(["-9", &helper.pid.to_string()]).status();
+    assert!(killed.unwrap().success());
+    while helper.is_alive() {}
+    world.ok(&["list"], "");
+    assert_eq!(vanished(), ["gone", "lost"]);
+    world.ok(&["disconnect", "Z:", "--force"], "");
+    assert_eq!(vanished(), ["gone", "lost"]);
+    world.ok(&["events", "verify"], "");
 }

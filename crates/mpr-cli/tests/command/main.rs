@@ -6,6 +6,8 @@ mod disconnect;
 mod doctor;
 mod environment;
 mod error;
+mod events;
+mod explanation;
 mod info;
 mod list;
 #[cfg(target_os = "linux")]
