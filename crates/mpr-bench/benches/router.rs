@@ -9,7 +9,7 @@
 use mpr_bench::{Router, World, build, built, direct_pair, in_turns, median};
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const CONNECTED: u32 = 1;
 const REMEMBERED: u32 = 3;
@@ -44,6 +44,7 @@ fn measure(what: &str) {
     let numbers: Vec<f64> = match what {
         "pair" | "drive" => in_turns([&mut || direct(), &mut || pair()]).to_vec(),
         "each" => each(pair).to_vec(),
+        "together" => vec![together(&pair)],
         "get" => {
             router.connect("Z:");
             let (known, unknown) = (router.connection("Z:"), router.connection("Y:"));
@@ -70,6 +71,27 @@ fn each(run: impl Fn()) -> [f64; 2] {
     }
     times.sort_by(f64::total_cmp);
     [times[times.len() / 2], times[times.len() * 999 / 1000]]
+}
+
+/// How many runs a second 16 threads make.
+fn together(run: &(impl Fn() + Sync)) -> f64 {
+    const THREADS: usize = 16;
+    const TIME: Duration = Duration::from_secs(3);
+    run();
+    let began = Instant::now();
+    let work = || {
+        let mut runs = 0_u32;
+        while began.elapsed() < TIME {
+            run();
+            runs += 1;
+        }
+        f64::from(runs)
+    };
+    let runs: f64 = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).sum()
+    });
+    runs / began.elapsed().as_secs_f64()
 }
 
 fn run(world: &World, what: &str) -> Vec<f64> {
@@ -112,9 +134,10 @@ fn shown(instructions: Option<u64>) -> String {
 
 fn report() {
     build();
-    let tables: [(&str, fn()); 6] = [
+    let tables: [(&str, fn()); 7] = [
         ("dispatch", dispatch),
         ("isolation", isolation),
+        ("audit", audit),
         ("routing", routing),
         ("devices", devices),
         ("enumeration", enumeration),
@@ -189,6 +212,21 @@ fn isolation() {
     world.write("etc/providers.d/p001.toml", &isolated);
     let numbers = run(&world, "each");
     println!("| none, and an isolated provider | {:.1} | {:.1} |", numbers[0] / 1e3, numbers[1] / 1e3);
+    println!();
+}
+
+/// What a trail costs: two records on disk a pair, or four where one is required.
+fn audit() {
+    println!("### Audit: a deviceless connect and cancel, without listeners\n");
+    println!("| audit | one thread: median, µs | 99.9th percentile, µs | 16 threads: pairs a second |");
+    println!("|---|---|---|---|");
+    for mode in ["off", "best-effort", "required"] {
+        let world = World::with_audit(mode, "builtin-providers = []\naudit-journal = false\n");
+        _ = world.providers(1, &[]);
+        let numbers = run(&world, "each");
+        let together = run(&world, "together")[0];
+        println!("| {mode} | {:.1} | {:.1} | {together:.0} |", numbers[0] / 1e3, numbers[1] / 1e3);
+    }
     println!();
 }
 

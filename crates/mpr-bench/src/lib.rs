@@ -38,11 +38,17 @@ pub struct World {
 }
 
 impl World {
-    /// An empty one; `settings` is its `mpr.toml`.
+    /// An empty one without an audit trail; `settings` are those of its `mpr.toml` besides.
     #[must_use]
     pub fn new(settings: &str) -> Self {
+        World::with_audit("off", settings)
+    }
+
+    /// The same with a trail.
+    #[must_use]
+    pub fn with_audit(mode: &str, settings: &str) -> Self {
         let world = World { home: tempfile::tempdir().expect("a temporary directory") };
-        world.write("etc/mpr.toml", settings);
+        world.write("etc/mpr.toml", &format!("audit = \"{mode}\"\n{settings}"));
         world
     }
 

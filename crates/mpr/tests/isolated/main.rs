@@ -9,4 +9,5 @@ mod listeners;
 mod providers;
 mod sandbox;
 mod scripts;
+mod trail;
 mod zoo;
