@@ -10,6 +10,7 @@
 mod browse;
 mod channel;
 mod contexts;
+mod dfs;
 mod dial;
 mod fs;
 mod link;

@@ -74,6 +74,19 @@ impl Target {
             None => format!("//{}", self.host),
         }
     }
+
+    /// The same user at another server; `here` says that it is this one, which has one port. What protects the
+    /// traffic here is to protect it there.
+    pub(crate) fn at(&self, host: String, here: bool, encrypted: bool) -> Target {
+        Target {
+            host,
+            port: self.port.filter(|_| here),
+            login: self.login.clone(),
+            password: self.password.clone(),
+            require_encryption: self.require_encryption || encrypted,
+            settings: self.settings,
+        }
+    }
 }
 
 /// Called as connecting proceeds.

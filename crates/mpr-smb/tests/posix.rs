@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mpr_abi::Status;
 use mpr_helper::protocol::Login;
 use mpr_remotefs::{Access, Allocation, Creation, Errno, Kind, Lock, RemoteFs, Seek, SetMode};
 use mpr_smb::{Settings, SmbFile, SmbFs, Target};
@@ -306,6 +307,20 @@ async fn room_is_set_aside_with_and_without_a_new_length() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_room_than_there_can_be_is_not_set_aside() {
+    let place = Place::named("much-room").await;
+    let file = place.file("f", b"contents").await;
+    for how in [Allocation::Extend, Allocation::Keep, Allocation::Zero] {
+        let end = 0x3FFF_FFFF_FFFF_FFFF;
+        let refused = place.fs.allocate(&file, end - 4096..end, how).await;
+        assert!(matches!(refused, Err(Errno(libc::EFBIG | libc::ENOSPC))), "{how:?}: {refused:?}");
+        let refused = place.fs.allocate(&file, 0..1 << 63, how).await;
+        assert_eq!(refused, Err(Errno(libc::EFBIG)), "{how:?}");
+    }
+    assert_eq!(fs::read(place.there("f")).unwrap(), b"contents");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn room_in_a_hole_cannot_be_set_aside() {
     let place = Place::named("filling").await;
     let file = place.file("f", &[7; 16384]).await;
@@ -360,4 +375,46 @@ async fn links_are_listed_as_links_and_files_of_their_length_as_files() {
         }
     }
     assert_eq!(links, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_leads_elsewhere_is_followed_when_it_is_connected() {
+    let place = Place::named("behind").await;
+    fs::write(place.there("file"), b"here").unwrap();
+    let connect = |base: &'static str| SmbFs::connect(target(&place.samba), "dfs", base, &|_| {});
+    let linked = connect("to-rw/behind").await.unwrap();
+    assert_eq!(linked.stat("file").await.unwrap().size, 4);
+    let whole = connect("to-rw").await.unwrap();
+    assert_eq!(whole.stat("behind/file").await.unwrap().id, linked.stat("file").await.unwrap().id);
+    assert_eq!(connect("to-rw/nowhere").await.unwrap_err().status, Status::BAD_NETNAME.0);
+
+    // Inside a mount there is one server.
+    let root = connect("").await.unwrap();
+    assert_eq!(root.stat("to-rw/behind").await, Err(Errno(libc::EREMOTE)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_that_lead_in_a_circle_are_given_up() {
+    let samba = Samba::start();
+    let link = |name: &str, to: &str| {
+        std::os::unix::fs::symlink(format!(r"msdfs:127.0.0.1\dfs\{to}"), samba.data("dfs").join(name))
+            .unwrap();
+    };
+    link("one", "two");
+    link("two", "one");
+    let failure = SmbFs::connect(target(&samba), "dfs", "one", &|_| {}).await.unwrap_err();
+    assert_eq!(failure.status, Status::BAD_NETPATH.0);
+    assert!(failure.message.contains("without an end"), "{}", failure.message);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_server_that_has_proved_itself_sends_a_user_to_another() {
+    let samba = Samba::with("map to guest = Bad User\n  guest ok = yes");
+    std::os::unix::fs::symlink(r"msdfs:elsewhere.invalid\data", samba.data("dfs").join("away")).unwrap();
+    let as_user = SmbFs::connect(target(&samba), "dfs", "away", &|_| {}).await.unwrap_err();
+    assert!(as_user.message.contains("elsewhere.invalid"), "{}", as_user.message);
+    let guest = Target { login: Login::Guest, password: None, ..target(&samba) };
+    let refused = SmbFs::connect(guest, "dfs", "away", &|_| {}).await.unwrap_err();
+    assert_eq!(refused.status, Status::ACCESS_DENIED.0, "{}", refused.message);
+    assert!(refused.message.contains("has not proved who it is"), "{}", refused.message);
 }

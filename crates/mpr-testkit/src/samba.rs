@@ -8,6 +8,7 @@
 //! | `guest` | guests welcome; holds `hello.txt` |
 //! | `hidden$` | not listed |
 //! | `denied` | exists, and lets nobody in |
+//! | `dfs` | a DFS root: `to-rw` in it leads to `rw` of the same server |
 //! | `lp1` | a printer |
 
 use std::fs;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at whether something has happened.
 const PAUSE: Duration = Duration::from_millis(5);
-const SHARES: [&str; 6] = ["rw", "enc", "ro", "guest", "hidden", "denied"];
+const SHARES: [&str; 7] = ["rw", "enc", "ro", "guest", "hidden", "denied", "dfs"];
 
 /// A server that runs. Stopped, with every process and file of it, when dropped.
 #[derive(Debug)]
@@ -268,6 +269,7 @@ fn lay_out(root: &Path, user: &str) -> io::Result<()> {
         mode(&path, if share == "guest" { 0o777 } else { 0o755 })?;
     }
     fs::write(root.join("data/ro/readme.txt"), "read me\n")?;
+    std::os::unix::fs::symlink(r"msdfs:127.0.0.1\rw", root.join("data/dfs/to-rw"))?;
     fs::write(root.join("data/enc/secret.txt"), "secret\n")?;
     fs::write(root.join("data/guest/hello.txt"), "hello\n")?;
     if is_root() {
@@ -332,6 +334,9 @@ fn configuration_text(root: &Path, port: u16, extra: &str) -> String {
 [denied]
   path = {root}/data/denied
   valid users = nobody-at-all
+[dfs]
+  path = {root}/data/dfs
+  msdfs root = yes
 [lp1]
   path = {root}/spool
   printable = yes

@@ -36,9 +36,15 @@ impl SmbFs {
         if range.is_empty() {
             return Err(Errno(libc::EINVAL));
         }
+        if i64::try_from(range.end).is_err() {
+            return Err(Errno(libc::EFBIG));
+        }
         let held = self.handle(&file.0).await?;
         let size = held.size().await?;
         let inside = range.start..range.end.min(size);
+        if range.end > size && allocation != Allocation::Punch {
+            self.judge_room(range.end, range.end - size).await?;
+        }
         match allocation {
             Allocation::Punch if inside.is_empty() => Ok(()),
             Allocation::Punch => {
@@ -58,6 +64,16 @@ impl SmbFs {
                 held.reserve(range.end, size, allocation == Allocation::Extend).await
             }
         }
+    }
+
+    /// Refuses what there is no room for. Servers need not set aside what they are asked to, and say nothing then:
+    /// Samba does so only with `strict allocate`.
+    async fn judge_room(&self, end: u64, more: u64) -> Result<()> {
+        let space = self.room().await?;
+        if end > space.total {
+            return Err(Errno(libc::EFBIG));
+        }
+        if more > space.available { Err(Errno(libc::ENOSPC)) } else { Ok(()) }
     }
 
     pub(super) async fn find(&self, file: &SmbFile, offset: u64, seek: Seek) -> Result<u64> {

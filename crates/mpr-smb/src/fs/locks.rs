@@ -62,6 +62,14 @@ impl Locks {
         Ok(())
     }
 
+    /// Takes one lock of this range from those held: a server counts shared ones that a handle has taken twice.
+    fn forget(&self, range: &Range<u64>) {
+        let mut locks = self.now();
+        if let Some(at) = locks.iter().position(|(of, _)| of == range) {
+            locks.swap_remove(at);
+        }
+    }
+
     fn now(&self) -> std::sync::MutexGuard<'_, Vec<(Range<u64>, Lock)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,7 +94,7 @@ impl SmbFs {
     pub(super) async fn drop_lock(&self, file: &SmbFile, range: Range<u64>) -> Result<()> {
         let held = self.handle(&file.0).await?;
         // Whatever the server says, we count on it no longer.
-        file.0.locks.now().retain(|(of, _)| *of != range);
+        file.0.locks.forget(&range);
         let _: LockResponse =
             held.link.call(Command::Lock, &request(held.id, &range, SMB2_LOCKFLAG_UNLOCK), 0).await?;
         Ok(())

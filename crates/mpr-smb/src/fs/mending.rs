@@ -39,7 +39,7 @@ pub(super) struct Before {
 
 /// Whether a failure to connect is worth another attempt. One that is about the user is not: it could lock the account.
 /// A share that is not there may be, once the server has come up.
-fn is_passing(failure: &Failure) -> bool {
+pub(super) fn is_passing(failure: &Failure) -> bool {
     !matches!(Status(failure.status), Status::LOGON_FAILURE | Status::BAD_PASSWORD)
 }
 

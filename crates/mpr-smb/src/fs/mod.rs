@@ -56,6 +56,7 @@ use self::lease::{Leased, Leases};
 use self::mending::{Before, Mending};
 use self::watch::News;
 use crate::contexts::{self, Durable};
+use crate::dfs::{self, Place};
 use crate::link::{Asked, Link, Trouble, parse};
 use crate::locked;
 use crate::session::{OnStage, Target, new_client};
@@ -98,6 +99,14 @@ pub struct SmbFs {
     news: News,
 }
 
+/// What connecting to a place has come to.
+enum Arrived {
+    /// A directory.
+    Here(Box<SmbFs>),
+    /// A link to another place, told over an encrypted connection or not.
+    Link(Place, bool),
+}
+
 impl std::fmt::Debug for SmbFs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SmbFs")
@@ -108,14 +117,40 @@ impl std::fmt::Debug for SmbFs {
 }
 
 impl SmbFs {
-    /// Connects to a share, and to the directory `base` inside it.
+    /// Connects to a share, and to the directory `base` inside it, or to where it leads.
     pub async fn connect(target: Target, share: &str, base: &str, on_stage: OnStage<'_>) -> Reached<SmbFs> {
-        let link = Link::to(&target, share, None, None, on_stage).await?;
+        let first = Place { target, share: share.to_owned(), base: base.to_owned() };
+        let name = first.name();
+        // The last is tried first.
+        let mut places = vec![first];
+        for _ in 0..dfs::MOST {
+            let Some(place) = places.pop() else { break };
+            match SmbFs::connect_to(place, on_stage).await {
+                Ok(Arrived::Here(fs)) => return Ok(*fs),
+                Ok(Arrived::Link(link, encrypted)) => {
+                    places.extend(link.referred(encrypted).await?.into_iter().rev());
+                }
+                Err(failure) if places.is_empty() || !mending::is_passing(&failure) => return Err(failure),
+                // There is another place for the same.
+                Err(_) => {}
+            }
+        }
+        Err(Failure::new(
+            Status::BAD_NETPATH,
+            format!("{name} leads from one place to the next without an end"),
+        ))
+    }
+
+    /// Connects to one place.
+    async fn connect_to(place: Place, on_stage: OnStage<'_>) -> Reached<Arrived> {
+        let Place { target, share, base } = place;
+        let link = Link::to(&target, &share, None, None, on_stage).await?;
+        let encrypted = !link.encryption.is_empty();
         let name = format!("{}/{share}", target.name());
         let fs = SmbFs {
             target,
-            share: share.to_owned(),
-            base: base.to_owned(),
+            share: share.clone(),
+            base: base.clone(),
             current: RwLock::new(Arc::new(link)),
             mending: tokio::sync::Mutex::default(),
             open: Mutex::default(),
@@ -130,11 +165,16 @@ impl SmbFs {
             news: News::default(),
         };
         match fs.facts("").await {
-            Ok((facts, _)) if FileAttributes(facts.attributes).is_directory() => Ok(fs),
+            Ok((facts, _)) if FileAttributes(facts.attributes).is_directory() => {
+                Ok(Arrived::Here(Box::new(fs)))
+            }
             Ok(_) => Err(Failure::new(
                 Status::BAD_NETNAME,
                 format!("'{base}' in {name} is a file; only a directory can be connected"),
             )),
+            Err(Trouble::Status(NtStatus::PATH_NOT_COVERED)) => {
+                Ok(Arrived::Link(Place { target: fs.target, share, base }, encrypted))
+            }
             Err(Trouble::Status(status)) => {
                 let code = crate::status::wn(status);
                 let what = match code {
