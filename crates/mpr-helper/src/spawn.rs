@@ -53,6 +53,18 @@ const GIVEN_TO_HOSTS: [&str; 15] = [
     "MPR_LOG",
 ];
 
+/// What a network provider may need besides: to be known to a server, and to find the way to it.
+const GIVEN_TO_PROVIDERS: [&str; 8] = [
+    "KRB5CCNAME",
+    "KRB5_CONFIG",
+    "SSH_AUTH_SOCK",
+    "HTTP_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "NO_PROXY",
+];
+
 /// Where a helper is looked for, in this order: beside the running program, beside `libmpr.so`, in
 /// `$MPR_LIBEXEC_DIR`, in `/usr/libexec/mpr`.
 ///
@@ -232,8 +244,9 @@ impl Host {
         let mut command = Command::new(program);
         command.stdin(OwnedFd::from(its_conversation)).stdout(OwnedFd::from(its_lifeline)).env_clear();
         if !dirs::is_elevated() {
-            let known = GIVEN_TO_HOSTS.iter().filter_map(|name| Some((name, env::var_os(name)?)));
-            command.envs(known);
+            let more: &[&str] = if leaves == Leaves::Sessions { &GIVEN_TO_PROVIDERS } else { &[] };
+            let known = GIVEN_TO_HOSTS.iter().chain(more);
+            command.envs(known.filter_map(|name| Some((name, env::var_os(name)?))));
         }
         launch(command)?;
         Ok(Host { conversation, lifeline })

@@ -22,8 +22,8 @@ const KNOWN: ABI = ABI::V6;
 /// What is kept from being written to in the default sandbox: the programs and the configuration of the system, and
 /// what stands for its kernel. Names below the root directory.
 const SYSTEM: &[&str] = &[
-    "bin", "boot", "efi", "etc", "gnu", "lib", "lib32", "lib64", "libx32", "nix", "opt", "proc", "sbin",
-    "sys", "usr",
+    "bin", "boot", "efi", "etc", "gnu", "lib", "lib32", "lib64", "libx32", "nix", "proc", "sbin", "sys",
+    "usr",
 ];
 
 /// Where anything may be written, whatever the sandbox: it goes nowhere.
@@ -95,6 +95,8 @@ fn keep_the_system() -> Result<(), RulesetError> {
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter(|entry| entry.file_name().to_str().is_none_or(|name| !SYSTEM.contains(&name)))
         .map(|entry| entry.path());
+    // What a process says of itself to the kernel.
+    let others = others.chain([PathBuf::from("/proc/self")]);
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(writes)?

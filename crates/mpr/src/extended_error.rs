@@ -52,6 +52,14 @@ pub fn clear() {
     RECORD.set(None);
 }
 
+/// Does `work` without leaving a trace of what it records: it is done in preparation of something else.
+pub(crate) fn unmarked<T>(work: impl FnOnce() -> T) -> T {
+    let before = current();
+    let done = work();
+    RECORD.set(before);
+    done
+}
+
 /// Follows what several providers record one after the other, so that in the end the record is that of the one
 /// whose answer counts.
 pub(crate) struct Witness {

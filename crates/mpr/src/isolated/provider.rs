@@ -95,7 +95,7 @@ impl IsolatedProvider {
                 return Err(LoadError { file: entry.path.clone(), what, remedy });
             }
             Err(silence) => {
-                _ = host.fail(Function::Capabilities, &silence, host.question());
+                _ = extended_error::unmarked(|| host.fail(Function::Capabilities, &silence, host.question()));
                 ANYTHING
             }
         };
@@ -260,7 +260,8 @@ impl NetworkProvider for IsolatedProvider {
 
     fn start(&self) -> Start {
         // One that is not heard is not waited for: it is asked, and what comes of it is told then.
-        self.ask(blank(Function::Start)).map_or(Start::Running, |told| Start::from_raw(told.numbers[0]))
+        let asked = extended_error::unmarked(|| self.ask(blank(Function::Start)));
+        asked.map_or(Start::Running, |told| Start::from_raw(told.numbers[0]))
     }
 
     fn add_connection(&self, add: &AddConnection<'_>) -> Result<(), Status> {

@@ -96,11 +96,18 @@ impl Hosted {
             // Closes this process's copies; the host is that of the other process and goes on.
             *turn = Turn { process, taken: false, line: None, generation: turn.generation };
         }
-        while turn.taken {
+        let mut has_waited = false;
+        loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if has_waited && left.is_zero() {
+                // It may be free, and somebody else has time left.
+                self.free.notify_one();
                 return Err(Silence::Busy);
             }
+            if !turn.taken {
+                break;
+            }
+            has_waited = true;
             turn = self.free.wait_timeout(turn, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         turn.taken = true;
