@@ -418,3 +418,67 @@ async fn only_a_server_that_has_proved_itself_sends_a_user_to_another() {
     assert_eq!(refused.status, Status::ACCESS_DENIED.0, "{}", refused.message);
     assert!(refused.message.contains("has not proved who it is"), "{}", refused.message);
 }
+
+async fn names_in(fs: &SmbFs, path: &str) -> Vec<String> {
+    let directory = fs.open_directory(path).await.unwrap();
+    let mut listed = Vec::new();
+    loop {
+        let entries = fs.next_entries(&directory).await.unwrap();
+        if entries.is_empty() {
+            return listed;
+        }
+        listed.extend(entries.into_iter().map(|entry| entry.name));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_of_windows_is_a_file_under_its_own_name_and_the_one_it_is_listed_by() {
+    let place = Place::named("devices").await;
+    for name in ["CON", "aux.txt"] {
+        place.fs.close(&place.file(name, name.as_bytes()).await).await;
+        assert_eq!(fs::read(place.there(name)).unwrap(), name.as_bytes());
+    }
+    // Samba lists such files by other names, unless it is told not to; they are the same files.
+    let mut known = [place.fs.stat("CON").await.unwrap().id, place.fs.stat("aux.txt").await.unwrap().id];
+    let mut found = Vec::new();
+    for name in names_in(&place.fs, "").await {
+        found.push(place.fs.stat(&name).await.unwrap().id);
+    }
+    known.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, known);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_windows_could_not_have_is_listed_as_it_was_given() {
+    let place = Place::named("names").await;
+    let longest = "n".repeat(255);
+    let wide = "ä".repeat(127);
+    let mut names: Vec<&str> = vec![
+        "a:b",
+        "a*b?",
+        "<|>",
+        "\"quoted\"",
+        "back\\slash",
+        "dot.",
+        "blank ",
+        " before",
+        "tab\tbell\u{7}",
+        "Ünïcode",
+        "🦀",
+        &longest,
+        &wide,
+    ];
+    for name in &names {
+        place.fs.close(&place.file(name, name.as_bytes()).await).await;
+    }
+    let mut listed = names_in(&place.fs, "").await;
+    names.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(listed, names);
+    for name in names {
+        assert_eq!(place.fs.stat(name).await.unwrap().size, name.len() as u64, "{name}");
+    }
+    let longer = "n".repeat(256);
+    assert!(place.fs.stat(&longer).await.is_err());
+}
