@@ -90,6 +90,21 @@ pub struct Health {
     /// Bytes that came from it since then.
     #[serde(default)]
     pub bytes_received: u64,
+    /// Questions and reads that were answered without asking the server.
+    #[serde(default)]
+    pub cache_hits: u64,
+    /// Those it was asked for.
+    #[serde(default)]
+    pub cache_misses: u64,
+    /// Bytes of contents that are kept now.
+    #[serde(default)]
+    pub bytes_kept: u64,
+    /// Of these, written and not yet at the server.
+    #[serde(default)]
+    pub bytes_dirty: u64,
+    /// Bytes written and kept back that did not reach the server.
+    #[serde(default)]
+    pub bytes_lost: u64,
 }
 
 /// Gives an order to the helper that listens at `socket` and waits for its reply.

@@ -125,6 +125,7 @@ impl SmbFs {
             bytes_sent: figures.sent + self.before.sent.load(Ordering::Relaxed),
             bytes_received: figures.received + self.before.received.load(Ordering::Relaxed),
             resumed: self.resumed.load(Ordering::Relaxed),
+            ..Health::default()
         }
     }
 }

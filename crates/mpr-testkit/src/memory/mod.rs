@@ -141,6 +141,12 @@ impl MemoryFs {
         *self.client.lifetime.lock().unwrap_or_else(PoisonError::into_inner) = lifetime;
     }
 
+    /// Whether this client has asked what happens; before that, it is given no leases.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        self.client.mailbox.read.load(Ordering::Relaxed)
+    }
+
     /// Makes this happen to this client.
     pub fn tell(&self, event: Event) {
         self.client.mailbox.put(event);

@@ -1,0 +1,99 @@
+//! Directories: listed once, then known.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mpr_remotefs::{Entry, RemoteFs, Result};
+
+use crate::names::Asked;
+use crate::{Cached, locked};
+
+/// Entries in one part of a listing that is known.
+const PART: usize = 1024;
+
+/// A directory being read.
+#[derive(Debug)]
+pub struct CachedDirectory<D>(Reading<D>);
+
+#[derive(Debug)]
+enum Reading<D> {
+    /// It is known what is in it.
+    Known(Mutex<std::vec::IntoIter<Entry>>),
+    /// The server is asked.
+    Asking { directory: D, path: String, asked: Asked, count: AtomicUsize },
+}
+
+impl<R: RemoteFs> Cached<R> {
+    pub(crate) async fn begin_listing(&self, path: &str) -> Result<CachedDirectory<R::Directory>> {
+        let inner = &self.inner;
+        let (known, asked) = {
+            let mut names = locked(&inner.names);
+            (names.listing(path, inner.lifetime()), names.ask())
+        };
+        if let Some(entries) = known {
+            inner.counters.known();
+            return Ok(CachedDirectory(Reading::Known(Mutex::new(entries.into_iter()))));
+        }
+        inner.counters.asked();
+        let directory = inner.lower.open_directory(path).await?;
+        let (path, count) = (path.to_owned(), AtomicUsize::new(0));
+        Ok(CachedDirectory(Reading::Asking { directory, path, asked, count }))
+    }
+
+    pub(crate) async fn go_on_listing(
+        &self,
+        directory: &CachedDirectory<R::Directory>,
+    ) -> Result<Vec<Entry>> {
+        match &directory.0 {
+            Reading::Known(rest) => Ok(locked(rest).by_ref().take(PART).collect()),
+            Reading::Asking { directory, path, asked, count } => {
+                let mut entries = self.inner.lower.next_entries(directory).await?;
+                let dirty = self.learn_part(path, &entries, *asked, count);
+                for place in dirty {
+                    let entry = &mut entries[place];
+                    let body = self.inner.body(entry.attributes.id);
+                    if let Some(body) = body {
+                        drop(self.inner.quiet(&body).await);
+                    }
+                    let full = match path.as_str() {
+                        "" => entry.name.clone(),
+                        path => format!("{path}/{}", entry.name),
+                    };
+                    if let Ok(now) = self.inner.stat(&full).await {
+                        entry.attributes = now;
+                    }
+                }
+                Ok(entries)
+            }
+        }
+    }
+
+    /// Keeps a part of a listing. Says where in it files are that have kept-back writes.
+    fn learn_part(&self, path: &str, entries: &[Entry], asked: Asked, count: &AtomicUsize) -> Vec<usize> {
+        let mut dirty = Vec::new();
+        if !locked(&self.inner.bodies).is_empty() {
+            let places = entries.iter().enumerate();
+            let is_dirty = |(_, entry): &(usize, &Entry)| self.inner.observe(entry.attributes, asked);
+            dirty = places.filter(is_dirty).map(|(place, _)| place).collect();
+        }
+        let mut names = locked(&self.inner.names);
+        let before = count.fetch_add(entries.len(), Ordering::Relaxed);
+        if entries.is_empty() {
+            names.listed(path, before, asked);
+        }
+        for (place, entry) in entries.iter().enumerate() {
+            names.learn_listed(path, entry, before + place, asked);
+        }
+        for place in &dirty {
+            // What the server says of these is not so.
+            names.touch_file(entries[*place].attributes.id);
+        }
+        dirty
+    }
+
+    pub(crate) async fn end_listing(&self, directory: &CachedDirectory<R::Directory>) {
+        if let Reading::Asking { directory, .. } = &directory.0 {
+            self.inner.lower.close_directory(directory).await;
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! What is known of names: attributes, that there is nothing, and all that a directory lists.
+//!
+//! Everything here has an age and the [`Moment`] it was asked for; both are judged when it is used.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use mpr_remotefs::{Attributes, Entry, Kind};
+use tokio::time::Instant;
+
+use crate::moments::{Moment, Moments};
+
+/// When something was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) moment: Moment,
+    pub(crate) at: Instant,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// `None`: there is nothing of that name.
+    attributes: Option<Attributes>,
+    asked: Asked,
+    /// Its place in the listing it was in.
+    place: u32,
+}
+
+#[derive(Debug, Default)]
+struct Directory {
+    entries: HashMap<Box<str>, Known>,
+    /// When it was listed; then `entries` are all there are.
+    listed: Option<Asked>,
+    used: u64,
+}
+
+/// The names.
+#[derive(Debug)]
+pub(crate) struct Names {
+    moments: Moments,
+    directories: HashMap<Box<str>, Directory>,
+    len: usize,
+    most: usize,
+    uses: u64,
+}
+
+impl Names {
+    /// Keeps at most `most` names.
+    pub(crate) fn new(most: usize) -> Names {
+        Names { moments: Moments::new(), directories: HashMap::new(), len: 0, most, uses: 0 }
+    }
+
+    /// Something is about to be asked.
+    pub(crate) fn ask(&mut self) -> Asked {
+        Asked { moment: self.moments.next(), at: Instant::now() }
+    }
+
+    /// What is known of `path` and not older than `lifetime`.
+    pub(crate) fn find(&mut self, path: &str, lifetime: Duration) -> Option<Option<Attributes>> {
+        let (parent, name) = split(path);
+        self.uses += 1;
+        let directory = self.directories.get_mut(parent)?;
+        directory.used = self.uses;
+        let known = directory.entries.get(name)?;
+        let good = is_good(&self.moments, path, known) && known.asked.at.elapsed() < lifetime;
+        good.then_some(known.attributes)
+    }
+
+    /// What was last known to stand under `path`, whether it still does or not.
+    pub(crate) fn last_known(&self, path: &str) -> Option<Attributes> {
+        let (parent, name) = split(path);
+        self.directories.get(parent)?.entries.get(name)?.attributes
+    }
+
+    /// An answer about `path`.
+    pub(crate) fn learn(&mut self, path: &str, attributes: Option<Attributes>, asked: Asked) {
+        let (parent, name) = split(path);
+        let known = Known { attributes, asked, place: u32::MAX };
+        if is_good(&self.moments, path, &known) {
+            self.insert(parent, name, known);
+        }
+    }
+
+    /// An answer about a name in a directory that is being listed. It is kept even if it is not to be believed:
+    /// that the name is there is part of what is listed.
+    pub(crate) fn learn_listed(&mut self, directory: &str, entry: &Entry, place: usize, asked: Asked) {
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        self.insert(directory, &entry.name, Known { attributes: Some(entry.attributes), asked, place });
+    }
+
+    fn insert(&mut self, parent: &str, name: &str, known: Known) {
+        if !self.directories.contains_key(parent) {
+            self.directories.insert(parent.into(), Directory::default());
+        }
+        let Some(directory) = self.directories.get_mut(parent) else { return };
+        self.uses += 1;
+        directory.used = self.uses;
+        match directory.entries.get_mut(name) {
+            Some(old) if old.asked.moment > known.asked.moment => {}
+            // Who asks about one name does not change the order of all.
+            Some(old) => *old = Known { place: known.place.min(old.place), ..known },
+            None => {
+                directory.entries.insert(name.into(), known);
+                self.len += 1;
+                if self.len > self.most {
+                    self.make_room();
+                }
+            }
+        }
+    }
+
+    /// A directory was listed to its end; it has this many names.
+    pub(crate) fn listed(&mut self, path: &str, count: usize, asked: Asked) {
+        if self.moments.listing(path) > asked.moment {
+            return;
+        }
+        let Some(directory) = self.directories.get_mut(path) else { return };
+        let before = directory.entries.len();
+        // What was there before and is not listed any more is gone.
+        directory.entries.retain(|_, known| known.attributes.is_none() || known.asked.moment >= asked.moment);
+        self.len -= before - directory.entries.len();
+        let there = directory.entries.values().filter(|known| known.attributes.is_some()).count();
+        // Some of it may have had to make room meanwhile.
+        directory.listed = (there == count).then_some(asked);
+    }
+
+    /// All that is in a directory, in the order it was listed, if that is known and not older than `lifetime`.
+    pub(crate) fn listing(&mut self, path: &str, lifetime: Duration) -> Option<Vec<Entry>> {
+        self.uses += 1;
+        let directory = self.directories.get_mut(path)?;
+        directory.used = self.uses;
+        let listed = directory.listed?;
+        if self.moments.listing(path) > listed.moment || listed.at.elapsed() >= lifetime {
+            return None;
+        }
+        let mut entries = Vec::with_capacity(directory.entries.len());
+        let mut full = String::with_capacity(path.len() + 64);
+        for (name, known) in &directory.entries {
+            let Some(attributes) = known.attributes else { continue };
+            if name.is_empty() {
+                continue; // the root, which is in no directory
+            }
+            full.clear();
+            full.push_str(path);
+            if !path.is_empty() {
+                full.push('/');
+            }
+            full.push_str(name);
+            if !is_good(&self.moments, &full, known) || known.asked.at.elapsed() >= lifetime {
+                return None;
+            }
+            entries.push((known.place, Entry { name: name.to_string(), attributes }));
+        }
+        entries.sort_unstable_by_key(|(place, _)| *place);
+        Some(entries.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// What `path` stands for is about to change here. What comes of it may be told to [`Names::changed`].
+    pub(crate) fn touch(&mut self, path: &str) -> Moment {
+        self.moments.touch_listing(split(path).0);
+        self.moments.touch_name(path)
+    }
+
+    /// It has changed, and this is it now, unless something else has happened to it since `before`.
+    pub(crate) fn changed(&mut self, path: &str, now: Option<Attributes>, before: Moment) {
+        let id = now.map_or(0, |now| now.id);
+        let undisturbed = self.moments.name(path) == before && self.moments.file(id) <= before;
+        self.touch(path);
+        self.touch_file(id);
+        if undisturbed {
+            let asked = self.ask();
+            self.learn(path, now, asked);
+        }
+    }
+
+    /// A file changes here, under whatever name.
+    pub(crate) fn touch_file(&mut self, id: u64) {
+        self.moments.touch_file(id);
+    }
+
+    /// Whether a file was changed here since this was asked.
+    pub(crate) fn is_touched(&self, id: u64, asked: Asked) -> bool {
+        self.moments.file(id) > asked.moment
+    }
+
+    /// Attributes of a name have changed elsewhere.
+    pub(crate) fn touch_attributes(&mut self, path: &str) {
+        self.moments.touch_name(path);
+    }
+
+    /// A name was given, taken, or given to something else. What was below it is not there any more.
+    pub(crate) fn moved(&mut self, path: &str) {
+        let may_be_directory = match self.last_known(path).map(|known| known.kind) {
+            Some(Kind::File | Kind::Symlink) => false,
+            _ => !path.is_ascii() || self.directories.keys().any(|directory| is_at_or_below(directory, path)),
+        };
+        if may_be_directory {
+            // What is being asked about it now is not to be believed either.
+            self.forget_all();
+        } else {
+            self.touch(path);
+        }
+    }
+
+    /// An empty directory is gone.
+    pub(crate) fn removed_directory(&mut self, path: &str) {
+        self.touch(path);
+        self.moments.touch_listing(path);
+        if let Some(directory) = self.directories.remove(path) {
+            self.len -= directory.entries.len();
+        }
+    }
+
+    /// Nothing is known any more.
+    pub(crate) fn forget_all(&mut self) {
+        self.moments.touch_all();
+        self.directories.clear();
+        self.len = 0;
+    }
+
+    /// Forgets what was not used for longest.
+    fn make_room(&mut self) {
+        let mut by_use: Vec<(u64, Box<str>)> =
+            self.directories.iter().map(|(path, directory)| (directory.used, path.clone())).collect();
+        by_use.sort_unstable();
+        for (_, path) in by_use {
+            if self.len <= self.most / 8 * 7 {
+                break;
+            }
+            if let Some(directory) = self.directories.remove(&path) {
+                self.len -= directory.entries.len();
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.len
+    }
+}
+
+/// Whether nothing was changed here since it was asked.
+fn is_good(moments: &Moments, path: &str, known: &Known) -> bool {
+    let id = known.attributes.map_or(0, |attributes| attributes.id);
+    known.asked.moment > moments.name(path) && known.asked.moment > moments.file(id)
+}
+
+/// The directory of a path, and the name in it.
+pub(crate) fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Whether `path` is `above` or inside it, in whatever case it is spelled.
+pub(crate) fn is_at_or_below(path: &str, above: &str) -> bool {
+    let (path, above) = (path.as_bytes(), above.as_bytes());
+    path.len() >= above.len()
+        && path[..above.len()].eq_ignore_ascii_case(above)
+        && (path.len() == above.len() || above.is_empty() || path[above.len()] == b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn thing(id: u64) -> Attributes {
+        Attributes {
+            kind: Kind::File,
+            size: 0,
+            allocated: 0,
+            accessed: UNIX_EPOCH,
+            modified: UNIX_EPOCH,
+            changed: UNIX_EPOCH,
+            created: UNIX_EPOCH,
+            id,
+            read_only: false,
+            links: 1,
+        }
+    }
+
+    fn list(names: &mut Names, directory: &str, entries: &[(&str, u64)]) {
+        let asked = names.ask();
+        for (place, (name, id)) in entries.iter().enumerate() {
+            let entry = Entry { name: (*name).to_owned(), attributes: thing(*id) };
+            names.learn_listed(directory, &entry, place, asked);
+        }
+        names.listed(directory, entries.len(), asked);
+    }
+
+    #[test]
+    fn an_answer_that_was_asked_for_before_a_change_is_not_believed() {
+        let mut names = Names::new(100);
+        let asked = names.ask();
+        let before = names.touch("d/a");
+        names.changed("d/a", None, before);
+        names.learn("d/a", Some(thing(5)), asked);
+        assert_eq!(names.find("d/a", LONG), Some(None));
+    }
+
+    #[test]
+    fn what_came_of_a_change_is_not_believed_if_another_was_under_way() {
+        let mut names = Names::new(100);
+        let one = names.touch("a");
+        let other = names.touch("a");
+        names.changed("a", None, other);
+        names.changed("a", Some(thing(5)), one);
+        assert_eq!(names.find("a", LONG), None);
+    }
+
+    #[test]
+    fn a_file_written_under_one_name_is_changed_under_the_other() {
+        let mut names = Names::new(100);
+        let asked = names.ask();
+        names.learn("a", Some(thing(5)), asked);
+        names.learn("b", Some(thing(5)), asked);
+        names.touch_file(5);
+        assert_eq!((names.find("a", LONG), names.find("b", LONG)), (None, None));
+    }
+
+    #[test]
+    fn a_listing_is_whole_until_a_name_in_it_changes() {
+        let mut names = Names::new(100);
+        list(&mut names, "d", &[("a", 5), ("b", 6)]);
+        list(&mut names, "d", &[("b", 6), ("c", 7)]);
+        let listed: Vec<String> =
+            names.listing("d", LONG).unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(listed, ["b", "c"]);
+        assert_eq!(names.find("d/a", LONG), None);
+        names.touch("d/x");
+        assert_eq!(names.listing("d", LONG), None);
+    }
+
+    #[test]
+    fn a_listing_that_did_not_fit_is_not_whole() {
+        let mut names = Names::new(3);
+        list(&mut names, "d", &[("a", 5), ("b", 6), ("c", 7), ("e", 8)]);
+        assert_eq!(names.listing("d", LONG), None);
+        assert!(names.len() <= 3);
+    }
+
+    #[test]
+    fn a_file_changed_while_its_directory_is_listed_is_asked_for_again() {
+        let mut names = Names::new(100);
+        let asked = names.ask();
+        names.touch_file(5);
+        names.learn_listed("", &Entry { name: "a".to_owned(), attributes: thing(5) }, 0, asked);
+        names.listed("", 1, asked);
+        assert_eq!(names.find("a", LONG), None);
+        assert_eq!(names.listing("", LONG), None);
+    }
+
+    #[test]
+    fn what_is_below_a_directory_goes_with_it_in_every_spelling() {
+        let mut names = Names::new(100);
+        list(&mut names, "Dir/sub", &[("a", 5)]);
+        names.moved("dir");
+        assert_eq!(names.find("Dir/sub/a", LONG), None);
+    }
+
+    #[test]
+    fn the_directory_used_last_stays() {
+        let mut names = Names::new(8);
+        for directory in 0..20 {
+            list(&mut names, &directory.to_string(), &[("a", 5)]);
+            names.find("0/a", LONG);
+        }
+        assert_eq!(names.find("0/a", LONG), Some(Some(thing(5))));
+        assert!(names.len() <= 8);
+    }
+
+    #[test]
+    fn nothing_is_older_than_it_may_be() {
+        let mut names = Names::new(8);
+        list(&mut names, "", &[("a", 5)]);
+        assert_eq!(names.find("a", Duration::ZERO), None);
+        assert_eq!(names.listing("", Duration::ZERO), None);
+    }
+}

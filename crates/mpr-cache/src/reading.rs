@@ -1,0 +1,359 @@
+//! Reading: from what was written, from what was read before, from the server; and fetching ahead.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use mpr_remotefs::{RemoteFs, Result};
+use tokio::time::Instant;
+
+use crate::body::{Body, Fetch, Handle, State};
+use crate::chunks::{Chunk, Found};
+use crate::memory::Room;
+use crate::pieces::REQUEST;
+use crate::{Inner, locked};
+
+/// Reads up to this long are kept under a lease; longer ones are of somebody who reads a file once.
+const KEPT: usize = 256 << 10;
+/// Files up to this long are kept whole once they were read under a lease.
+const SMALL_FILE: u64 = 1 << 20;
+
+/// Where a part of an answer comes from.
+#[derive(Debug)]
+enum Part {
+    Ready(Bytes),
+    Coming(Arc<Fetch>, Range<u64>),
+    Asked(Range<u64>),
+}
+
+/// How a read will be answered.
+struct Plan {
+    parts: Vec<Part>,
+    /// What was kept back when it was made, and where the last of that ends.
+    kept_back: Vec<(u64, Bytes)>,
+    end: u64,
+    /// A lease of reading stands.
+    leased: bool,
+}
+
+/// A fetch that ends, whatever becomes of the one who does it.
+struct Fetching<'a, R: RemoteFs> {
+    inner: &'a Inner<R>,
+    body: &'a Body<R::File>,
+    fetch: Arc<Fetch>,
+}
+
+impl<R: RemoteFs> Drop for Fetching<'_, R> {
+    fn drop(&mut self) {
+        self.body.state().end_fetch(&self.fetch, 0);
+        self.fetch.answer(None);
+    }
+}
+
+impl<R: RemoteFs> Inner<R> {
+    pub(crate) async fn read(
+        self: &Arc<Self>,
+        handle: &Arc<Handle<R::File>>,
+        offset: u64,
+        len: usize,
+    ) -> Result<Bytes> {
+        let end = offset.checked_add(len as u64);
+        let (Some(end), false) = (end, handle.body.id == 0 || len == 0 || !handle.access.read) else {
+            return self.lower.read(&handle.lower, offset, len).await;
+        };
+        let range = offset..end;
+        let plan = self.plan(handle, &range);
+        let mut base = self.gather(handle, plan.parts, plan.leased, len).await?;
+        let (kept_back, end) = handle.body.state().kept_back(&range);
+        if plan.kept_back.is_empty()
+            && kept_back.is_empty()
+            && plan.end.max(end) <= offset + base.len() as u64
+        {
+            return Ok(base);
+        }
+        base = overlay(base, &range, plan.kept_back, plan.end);
+        Ok(overlay(base, &range, kept_back, end))
+    }
+
+    fn plan(self: &Arc<Self>, handle: &Arc<Handle<R::File>>, range: &Range<u64>) -> Plan {
+        let body = &handle.body;
+        let mut guard = body.state();
+        let state = &mut *guard;
+        let leased = self.lease_of(handle, state).read;
+        let (kept_back, end) = state.kept_back(range);
+        if let [(at, data)] = &kept_back[..]
+            && *at == range.start
+            && data.len() as u64 == range.end - range.start
+        {
+            self.counters.hit(data.len());
+            return Plan { parts: vec![Part::Ready(data.clone())], kept_back: Vec::new(), end, leased };
+        }
+        let small = leased && state.end().is_some_and(|end| end <= SMALL_FILE);
+        let parts = self.parts(state, range, leased, small);
+        let ahead = locked(&handle.streams).note(
+            range.start,
+            range.end - range.start,
+            state.end().unwrap_or(u64::MAX).max(end),
+            self.window() as u64,
+        );
+        if let Some(ahead) = ahead {
+            self.fetch_ahead(handle, state, ahead, leased);
+        }
+        drop(guard);
+        Plan { parts, kept_back, end, leased }
+    }
+
+    /// How far ahead to fetch at most.
+    fn window(&self) -> usize {
+        self.limits.read_ahead.min(self.limits.memory / 2)
+    }
+
+    fn parts(&self, state: &mut State<R::File>, range: &Range<u64>, leased: bool, keep: bool) -> Vec<Part> {
+        let mut parts = Vec::with_capacity(1);
+        let mut at = range.start;
+        while at < range.end {
+            match state.chunks.find(at, range.end, leased, keep) {
+                Found::Data(data) => {
+                    self.counters.hit(data.len());
+                    at += data.len() as u64;
+                    parts.push(Part::Ready(data));
+                }
+                Found::End => {
+                    self.counters.hit(0);
+                    break;
+                }
+                Found::Nothing(next) => {
+                    let coming = state.fetches.iter().find(|fetch| fetch.range.contains(&at));
+                    let end = match coming {
+                        Some(fetch) => {
+                            let end = fetch.range.end.min(range.end);
+                            self.counters.hit((end - at) as usize);
+                            parts.push(Part::Coming(Arc::clone(fetch), at..end));
+                            end
+                        }
+                        None => {
+                            let fetched = state.fetches.iter().map(|fetch| fetch.range.start);
+                            let end = fetched
+                                .chain(next)
+                                .filter(|start| *start > at)
+                                .fold(range.end, std::cmp::Ord::min);
+                            self.counters.miss((end - at) as usize);
+                            parts.push(Part::Asked(at..end));
+                            end
+                        }
+                    };
+                    at = end;
+                }
+            }
+        }
+        parts
+    }
+
+    /// Puts an answer together. What ends early ends it.
+    async fn gather(
+        self: &Arc<Self>,
+        handle: &Arc<Handle<R::File>>,
+        parts: Vec<Part>,
+        leased: bool,
+        len: usize,
+    ) -> Result<Bytes> {
+        let mut first = Bytes::new();
+        let mut rest: Option<BytesMut> = None;
+        for part in parts {
+            let (data, wanted) = match part {
+                Part::Ready(data) => {
+                    let wanted = data.len();
+                    (data, wanted)
+                }
+                Part::Coming(fetch, range) => {
+                    let wanted = (range.end - range.start) as usize;
+                    let data = match fetch.answered().await {
+                        Some(data) => {
+                            let from = (range.start - fetch.range.start) as usize;
+                            data.slice(from.min(data.len())..(from + wanted).min(data.len()))
+                        }
+                        None => self.lower.read(&handle.lower, range.start, wanted).await?,
+                    };
+                    (data, wanted)
+                }
+                Part::Asked(range) => {
+                    let wanted = (range.end - range.start) as usize;
+                    (self.read_now(handle, range, leased).await?, wanted)
+                }
+            };
+            let short = data.len() < wanted;
+            match &mut rest {
+                Some(rest) => rest.extend_from_slice(&data),
+                None if first.is_empty() => first = data,
+                None => {
+                    let mut both = BytesMut::with_capacity(len);
+                    both.extend_from_slice(&first);
+                    both.extend_from_slice(&data);
+                    rest = Some(both);
+                }
+            }
+            if short {
+                break;
+            }
+        }
+        Ok(rest.map_or(first, BytesMut::freeze))
+    }
+
+    /// Reads from the server what somebody waits for, and keeps it under a lease.
+    async fn read_now(
+        self: &Arc<Self>,
+        handle: &Arc<Handle<R::File>>,
+        range: Range<u64>,
+        leased: bool,
+    ) -> Result<Bytes> {
+        let len = (range.end - range.start) as usize;
+        let room = if leased && len <= KEPT { self.room(len) } else { None };
+        let Some(room) = room else {
+            return self.lower.read(&handle.lower, range.start, len).await;
+        };
+        let fetch = Fetch::new(range);
+        let still_leased = {
+            let mut state = handle.body.state();
+            let leased = self.lease_of(handle, &mut state).read;
+            if leased {
+                state.begin_fetch(&fetch);
+            }
+            leased
+        };
+        if !still_leased {
+            return self.lower.read(&handle.lower, fetch.range.start, len).await;
+        }
+        self.fetch(handle, fetch, room, leased, false).await
+    }
+
+    /// Reads a range that was registered as being fetched.
+    async fn fetch(
+        self: &Arc<Self>,
+        handle: &Arc<Handle<R::File>>,
+        fetch: Arc<Fetch>,
+        mut room: Room,
+        leased: bool,
+        ahead: bool,
+    ) -> Result<Bytes> {
+        let at = Instant::now();
+        let body = &handle.body;
+        let fetching = Fetching { inner: self, body, fetch };
+        let Range { start, end } = fetching.fetch.range;
+        let data = fetching.inner.lower.read(&handle.lower, start, (end - start) as usize).await?;
+        let kept = {
+            let mut state = body.state();
+            let leased = self.lease_of(handle, &mut state).read && leased;
+            let last = (data.len() as u64) < end - start;
+            let good = state.end_fetch(&fetching.fetch, data.len()) && (leased || ahead);
+            if good {
+                let room = room.split(data.len());
+                state.chunks.insert(start, Chunk { data: data.clone(), at, leased, last, ahead, room });
+                fetching.fetch.answer(Some(data.clone()));
+            }
+            self.counters.wasted(std::mem::take(&mut state.chunks.wasted));
+            good
+        };
+        if kept {
+            self.remember(body, start);
+        }
+        Ok(data)
+    }
+
+    fn fetch_ahead(
+        self: &Arc<Self>,
+        handle: &Arc<Handle<R::File>>,
+        state: &mut State<R::File>,
+        ahead: Range<u64>,
+        leased: bool,
+    ) {
+        let step = if ahead.end - ahead.start >= REQUEST as u64 { REQUEST } else { REQUEST / 4 } as u64;
+        let mut start = ahead.start;
+        while start < ahead.end {
+            // Ending where the kernel's requests end, each can be answered out of one.
+            let end = ((start + step) / step * step).min(ahead.end);
+            let fetch = Fetch::new(start..end);
+            start = end;
+            let there = |other: &Arc<Fetch>| {
+                other.range.start < fetch.range.end && fetch.range.start < other.range.end
+            };
+            if state.fetches.iter().any(there) || state.chunks.has(fetch.range.start) {
+                continue;
+            }
+            let len = (fetch.range.end - fetch.range.start) as usize;
+            let Some(room) = self.memory.take(len) else {
+                // Room is made where no file is locked.
+                let inner = Arc::clone(self);
+                self.runtime.spawn(async move { inner.make_room(len) });
+                return;
+            };
+            state.begin_fetch(&fetch);
+            self.counters.ahead(len);
+            let (inner, handle) = (Arc::clone(self), Arc::clone(handle));
+            self.runtime.spawn(async move {
+                // An error is that of whoever reads there; it may be that nobody does.
+                let _ = inner.fetch(&handle, fetch, room, leased, true).await;
+            });
+        }
+    }
+
+    fn room(&self, len: usize) -> Option<Room> {
+        self.memory.take(len).or_else(|| {
+            self.make_room(len);
+            self.memory.take(len)
+        })
+    }
+
+    /// A chunk is there, and may be let go when room is needed.
+    fn remember(&self, body: &Arc<Body<R::File>>, offset: u64) {
+        let mut kept = locked(&self.kept);
+        kept.push_back((Arc::downgrade(body), offset));
+        // What went by itself does not pile up.
+        for _ in 0..2 {
+            let gone = match kept.front() {
+                Some((body, offset)) => body.upgrade().is_none_or(|body| !body.state().chunks.has(*offset)),
+                None => false,
+            };
+            if !gone {
+                break;
+            }
+            kept.pop_front();
+        }
+    }
+
+    /// Lets go what was read and not used lately, until there is room for `len` more. Says whether there is.
+    pub(crate) fn make_room(&self, len: usize) -> bool {
+        let mut looks = locked(&self.kept).len() * 2;
+        while self.memory.used() + len > self.limits.memory {
+            if looks == 0 {
+                return false;
+            }
+            looks -= 1;
+            let Some((body, offset)) = locked(&self.kept).pop_front() else { return false };
+            let Some(strong) = body.upgrade() else { continue };
+            let mut state = strong.state();
+            let stays = state.chunks.make_room(offset);
+            self.counters.wasted(std::mem::take(&mut state.chunks.wasted));
+            drop(state);
+            if stays {
+                locked(&self.kept).push_back((body, offset));
+            }
+        }
+        true
+    }
+}
+
+/// What was read with what was written over it. What lies between the end of the file and the end of what was
+/// written is zeros.
+fn overlay(base: Bytes, range: &Range<u64>, kept_back: Vec<(u64, Bytes)>, end: u64) -> Bytes {
+    let len = (end.min(range.end).saturating_sub(range.start) as usize).max(base.len());
+    if kept_back.is_empty() && len == base.len() {
+        return base;
+    }
+    let mut whole = BytesMut::from(base);
+    whole.resize(len, 0);
+    for (at, data) in kept_back {
+        let from = (at - range.start) as usize;
+        whole[from..from + data.len()].copy_from_slice(&data);
+    }
+    whole.freeze()
+}

@@ -1,0 +1,106 @@
+use mpr_remotefs::{Errno, Lease, RemoteFs};
+use mpr_testkit::Call;
+use tokio::time::{Duration, advance};
+
+use super::*;
+
+/// Opens, reads and closes a file.
+async fn visit(world: &World, path: &str) -> Bytes {
+    let (file, now) = world.cached.open(path, READ).await.unwrap();
+    let contents = world.read(&file, 0, now.size as usize).await;
+    world.cached.settle(&file).await.unwrap();
+    world.cached.close(&file).await;
+    assert_eq!(world.cached.read(&file, 0, 1).await, Err(Errno::CLOSED));
+    contents
+}
+
+#[tokio::test]
+async fn a_file_that_was_read_is_opened_and_read_again_without_asking() {
+    let world = World::new(ALL).await;
+    world.file("a", b"text").await;
+    assert_eq!(visit(&world, "a").await, "text");
+    world.here.forget_counts();
+    assert_eq!(visit(&world, "a").await, "text");
+    assert_eq!((world.here.count_all(), world.cached.stats().reopened), (0, 1));
+}
+
+#[tokio::test]
+async fn a_file_is_closed_when_it_is_closed_without_a_lease_of_the_handle() {
+    let world = World::new(Lease { handle: false, ..ALL }).await;
+    world.file("a", b"text").await;
+    visit(&world, "a").await;
+    assert_eq!((world.here.count(Call::Close), world.here.open_handles()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_file_that_was_written_is_closed_when_it_is_closed() {
+    let world = World::new(ALL).await;
+    let file = world.made("a").await;
+    world.write(&file, 0, b"text").await.unwrap();
+    world.cached.close(&file).await;
+    assert_eq!(world.here.open_handles(), 0);
+}
+
+#[tokio::test]
+async fn a_parked_file_is_in_nobodys_way() {
+    let world = World::new(ALL).await;
+    for path in ["a", "b", "c", "d"] {
+        world.file(path, path.as_bytes()).await;
+        visit(&world, path).await;
+    }
+    assert_eq!((world.cached.inner.parked(), world.here.open_handles()), (4, 4));
+    // Here, it is closed before its name goes; for others, when they ask for that.
+    world.cached.remove_file("a", false).await.unwrap();
+    assert_eq!((world.here.count(Call::Close), world.here.open_handles()), (1, 3));
+    world.cached.rename("b", "c", true).await.unwrap();
+    assert_eq!(world.here.open_handles(), 1);
+    world.there.rename("d", "e", false).await.unwrap();
+    assert_eq!(world.here.open_handles(), 0);
+    assert_eq!(world.cached.open("d", READ).await.unwrap_err(), Errno::NOT_FOUND);
+    assert_eq!(visit(&world, "c").await, "b");
+}
+
+#[tokio::test]
+async fn what_others_write_is_read_by_who_opens_again() {
+    let world = World::new(ALL).await;
+    world.file("a", b"old").await;
+    visit(&world, "a").await;
+    let (file, _) = world.there.open("a", BOTH).await.unwrap();
+    world.there.write(&file, 0, "new".into()).await.unwrap();
+    assert_eq!(visit(&world, "a").await, "new");
+}
+
+#[tokio::test]
+async fn what_is_parked_is_not_opened_for_more_than_it_was() {
+    let world = World::new(ALL).await;
+    world.file("a", b"text").await;
+    visit(&world, "a").await;
+    let file = world.open("a").await;
+    world.write(&file, 0, b"more").await.unwrap();
+    assert_eq!(world.cached.settle(&file).await, Ok(()));
+    assert_eq!(visit(&world, "a").await, "more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn parked_files_are_few_and_not_parked_for_long() {
+    let limits = Limits { parked: 3, ..Limits::default() };
+    let world = World::with(ALL, limits).await;
+    for number in 0..10 {
+        world.file(&number.to_string(), b"text").await;
+        visit(&world, &number.to_string()).await;
+    }
+    until(|| world.here.open_handles() == 3).await;
+    tokio::task::yield_now().await;
+    advance(Duration::from_millis(5001)).await;
+    until(|| world.here.open_handles() == 0).await;
+    assert_eq!(world.cached.inner.parked(), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_parked_when_the_mount_ends() {
+    let world = World::new(ALL).await;
+    world.file("a", b"text").await;
+    visit(&world, "a").await;
+    world.cached.shut_down().await;
+    assert_eq!(world.here.open_handles(), 0);
+}
