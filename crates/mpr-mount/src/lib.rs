@@ -5,12 +5,14 @@
 //!
 //! * [`filesystem`] — any `RemoteFs` as a FUSE file system;
 //! * [`nodes`] — the kernel's node numbers and the names they stand for;
+//! * [`journal`] — what is told to the system log;
 //! * [`locks`] — who has locked what in one file;
 //! * [`place`] — putting a file system in its place;
 //! * [`serve`] — from a request to its answer, and on to the end of a mount;
 //! * [`process`] — what this process does to itself before it touches a secret.
 
 pub mod filesystem;
+pub mod journal;
 pub mod locks;
 pub mod nodes;
 mod passwords;

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mpr_abi::Status;
+use mpr_cache::{Cached, Options};
 use mpr_fuse::{Config, Session};
 use mpr_helper::connections::{Connections, Unmount, unmount};
 use mpr_helper::control::{Order, Reply};
@@ -35,6 +36,7 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::filesystem::{Look, Mounted};
+use crate::journal;
 use crate::passwords;
 use crate::place::{self, internal};
 
@@ -316,6 +318,9 @@ async fn mount_and_announce(
     };
 
     caller.stage(Stage::Mounting);
+    let named = mount.naming.remote.clone();
+    let on_loss = move |loss: &_| journal::lost(&named, loss);
+    let remote = Cached::with(remote, Options { on_loss: Some(Arc::new(on_loss)), ..Options::default() });
     let Taste { file_mode, directory_mode, .. } = mount.taste;
     let look = Look::of(mount.uid, mount.gid).with_modes(file_mode, directory_mode);
     let filesystem = Mounted::new(remote, Handle::current(), look);
@@ -386,7 +391,7 @@ impl Lock {
 
 /// A mount that is being served.
 struct Serving {
-    filesystem: Mounted<SmbFs>,
+    filesystem: Mounted<Cached<SmbFs>>,
     connections: Connections,
     slot: Slot,
     record: Record,
@@ -416,7 +421,7 @@ impl Serving {
         slot: Slot,
         connections: Connections,
         lock: Lock,
-        filesystem: Mounted<SmbFs>,
+        filesystem: Mounted<Cached<SmbFs>>,
     ) -> Reached<Serving> {
         let wanted = Path::new(&mount.mount_point);
         let mount_point = place::prepare(wanted, mount.own_mount_point)?;
@@ -609,7 +614,7 @@ impl Serving {
 
 /// Serves the kernel's requests on threads of their own.
 async fn start_session(
-    filesystem: Mounted<SmbFs>,
+    filesystem: Mounted<Cached<SmbFs>>,
     device: OwnedFd,
     unmounted: Arc<Notify>,
 ) -> io::Result<()> {

@@ -20,12 +20,13 @@ mod common;
 use common::{Mounted, PATIENCE, ask, eventually, helper, known, names, pattern, request, server};
 
 #[test]
-fn what_is_written_here_is_on_the_server_when_write_returns() {
+fn what_is_written_here_is_on_the_server_when_it_is_synced_or_closed() {
     let mounted = Mounted::share("rw");
     let (here, there) = mounted.place("written");
     let data = pattern(5 << 20);
     let mut file = File::create(here.join("f")).unwrap();
     file.write_all(&data).unwrap();
+    file.sync_all().unwrap();
     assert!(fs::read(there.join("f")).unwrap() == data);
     file.write_all_at(b"middle", 3 << 20).unwrap();
     drop(file);
@@ -616,6 +617,7 @@ fn a_broken_connection_is_made_again_and_open_files_go_on() {
         file.write_all(b"another\n").unwrap();
         assert_eq!(mounted.health().reconnects, round);
     }
+    file.sync_all().unwrap();
     let text = fs::read_to_string(mounted.samba.data("rw").join("f")).unwrap();
     assert_eq!(text, "first line\nanother\nanother\nanother\n");
     // One that was replaced meanwhile is not the one that was opened.

@@ -57,11 +57,14 @@ fn ends_at_once(mut child: Child, with: &str) {
 #[test]
 fn a_reader_of_a_silent_server_is_killed_at_once() {
     let mounted = alone();
-    fs::write(mounted.samba.data("rw").join("f"), pattern(1 << 20)).unwrap();
     // One waits for a page that is read ahead, the other past the page cache; the second catches an interrupt.
     let direct = "dd bs=4096 iflag=direct status=none <&3";
-    for (with, how) in [("KILL", "cat <&3"), ("INT", "cat <&3"), ("KILL", direct), ("TERM", direct)] {
-        let mut child = opened(&mounted.root.join("f"), how);
+    for (name, with, how) in
+        [("f", "KILL", "cat <&3"), ("g", "INT", "cat <&3"), ("h", "KILL", direct), ("i", "TERM", direct)]
+    {
+        // Each a file of its own: what was read of one before is kept, and nobody waits for that.
+        fs::write(mounted.samba.data("rw").join(name), pattern(1 << 20)).unwrap();
+        let mut child = opened(&mounted.root.join(name), how);
         mounted.samba.freeze();
         child.stdin.take().unwrap().write_all(b"\n").unwrap();
         ends_at_once(child, with);
