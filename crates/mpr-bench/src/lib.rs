@@ -1,6 +1,8 @@
 //! What the benchmarks share: private worlds of configuration and compiled plug-ins, the exported functions,
 //! and ways to measure.
 
+pub mod policy;
+
 use libloading::{Library, Symbol};
 use mpr_abi::{DWORD, HANDLE, HWND, LPCWSTR, LPVOID, LPWSTR, NETRESOURCEW};
 use std::ffi::OsStr;

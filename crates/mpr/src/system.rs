@@ -126,7 +126,11 @@ impl System {
 
     /// The files of the registered providers, as they are.
     pub(crate) fn provider_files(&self) -> Vec<Plugin> {
-        self.config.providers.iter().map(|entry| Plugin::at(&entry.stem, &entry.path)).collect()
+        let file = |entry: &ProviderEntry| Plugin {
+            sha256: entry.sha256.map(|pin| pin.to_string()),
+            ..Plugin::at(&entry.stem, &entry.path)
+        };
+        self.config.providers.iter().map(file).collect()
     }
 
     /// The files of the registered notification libraries and commands, as they are.
@@ -137,7 +141,10 @@ impl System {
                 Plugin::at(&entry.stem, command.first().map(String::as_ref).unwrap_or("".as_ref()))
             }
         };
-        self.config.notifyees.iter().map(file).collect()
+        // What is pinned is nothing else, or is not loaded.
+        let pinned =
+            |entry: &NotifyeeEntry| Plugin { sha256: entry.sha256.map(|pin| pin.to_string()), ..file(entry) };
+        self.config.notifyees.iter().map(pinned).collect()
     }
 
     /// Loads the notification libraries, in registration order; the same file once, at its first position.

@@ -169,8 +169,8 @@ impl Account {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     /// As a number of 128 bits, with the bits that do not count cleared; IPv4 as it is mapped into IPv6.
-    base: u128,
-    mask: u128,
+    pub(super) base: u128,
+    pub(super) mask: u128,
 }
 
 impl Network {
@@ -208,7 +208,7 @@ impl Network {
     }
 }
 
-fn number(address: IpAddr) -> u128 {
+pub(super) fn number(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => address.to_bits(),

@@ -39,6 +39,38 @@ impl Glob {
         }
     }
 
+    /// What its words end with, if that is all there is to say of them.
+    pub(super) fn suffix(&self) -> Option<&str> {
+        match &self.0 {
+            Shape::Suffix(suffix) => Some(suffix),
+            _ => None,
+        }
+    }
+
+    /// What its words begin with, if that is all there is to say of them.
+    pub(super) fn prefix(&self) -> Option<&str> {
+        match &self.0 {
+            Shape::Prefix(prefix) => Some(prefix),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one word, a beginning, or an end.
+    pub(super) fn is_simple(&self) -> bool {
+        !matches!(self.0, Shape::Anything | Shape::Pattern(_))
+    }
+
+    /// Its letters and wildcards.
+    pub(super) fn letters(&self) -> String {
+        match &self.0 {
+            Shape::Anything => "*".to_owned(),
+            Shape::Literal(literal) => literal.to_string(),
+            Shape::Suffix(suffix) => format!("*{suffix}"),
+            Shape::Prefix(prefix) => format!("{prefix}*"),
+            Shape::Pattern(pattern) => pattern.iter().collect(),
+        }
+    }
+
     /// Whether it stands for every word.
     #[must_use]
     pub fn is_anything(&self) -> bool {

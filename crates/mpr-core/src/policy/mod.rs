@@ -42,6 +42,7 @@
 
 mod conditions;
 mod glob;
+mod index;
 mod name;
 
 pub use conditions::{
@@ -51,7 +52,7 @@ pub use glob::Glob;
 pub use name::{Name, NamePattern, canonical_scheme};
 
 use conditions::Held;
-use std::collections::HashMap;
+use index::Index;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -149,10 +150,9 @@ pub struct Default {
 pub struct Policy {
     rules: Vec<Rule>,
     default: Option<Default>,
-    /// Positions of the rules about one server by its name, ascending.
-    by_host: HashMap<Box<str>, Vec<u32>>,
-    /// Positions of all others, ascending.
-    anywhere: Vec<u32>,
+    index: Index,
+    /// Whether any rule depends on the name.
+    about_names: bool,
 }
 
 /// What a policy says about a request.
@@ -175,24 +175,9 @@ impl Policy {
     /// A policy of these rules, the first first, and of what holds behind them: to allow, unless said otherwise.
     #[must_use]
     pub fn new(rules: Vec<Rule>, default: Option<Default>) -> Self {
-        let mut policy = Policy { default, ..Policy::default() };
-        for (at, rule) in (0..).zip(&rules) {
-            let patterns = &rule.conditions.remote;
-            let hosts: Option<Vec<&str>> = patterns.iter().map(NamePattern::literal_host).collect();
-            match hosts {
-                Some(hosts) if !hosts.is_empty() => {
-                    for host in hosts {
-                        let positions = policy.by_host.entry(host.into()).or_default();
-                        if positions.last() != Some(&at) {
-                            positions.push(at);
-                        }
-                    }
-                }
-                _ => policy.anywhere.push(at),
-            }
-        }
-        policy.rules = rules;
-        policy
+        let index = Index::of(&rules);
+        let about_names = rules.iter().any(|rule| !rule.conditions.remote.is_empty());
+        Policy { rules, default, index, about_names }
     }
 
     /// The rules, the first first.
@@ -235,7 +220,7 @@ impl Policy {
     #[inline]
     pub fn judge(&self, facts: &impl Facts) -> Verdict<'_> {
         let mut provisional = false;
-        let mut judge = |at: u32| -> Option<Verdict<'_>> {
+        let judge = |at: u32| -> Option<Verdict<'_>> {
             let rule = &self.rules[at as usize];
             let (held, doubt) = rule.conditions.hold(facts, rule.action == Decision::Deny);
             let decides = match (held, rule.action) {
@@ -250,17 +235,10 @@ impl Policy {
                 Verdict { decision: rule.action, rule: Some(rule), default: None, doubt, provisional };
             decides.then_some(verdict)
         };
-        let decided = if self.by_host.is_empty() {
-            self.anywhere.iter().find_map(|&at| judge(at))
-        } else {
-            let name = facts.remote();
-            if name.is_unclear() {
-                // It could be of any server.
-                (0..self.rules.len() as u32).find_map(judge)
-            } else {
-                let here = name.host().and_then(|host| self.by_host.get(host));
-                merged(here.map_or(&[], Vec::as_slice), &self.anywhere).find_map(judge)
-            }
+        // A name that is not clear could be of any server.
+        let decided = match self.about_names && facts.remote().is_unclear() {
+            true => (0..self.rules.len() as u32).find_map(judge),
+            false => self.index.find(facts, judge),
         };
         decided.unwrap_or_else(|| {
             // Whoever is not to connect is still to disconnect.
@@ -269,16 +247,6 @@ impl Policy {
             Verdict { decision, rule: None, default, doubt: None, provisional }
         })
     }
-}
-
-/// Two ascending lists without a common item as one.
-fn merged<'a>(one: &'a [u32], other: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
-    let (mut one, mut other) = (one.iter().copied().peekable(), other.iter().copied().peekable());
-    std::iter::from_fn(move || match (one.peek(), other.peek()) {
-        (Some(first), Some(second)) if first < second => one.next(),
-        (_, Some(_)) => other.next(),
-        (_, None) => one.next(),
-    })
 }
 
 #[cfg(test)]

@@ -246,12 +246,11 @@ impl NamePattern {
         Ok(NamePattern(pattern))
     }
 
-    /// The server it is about, if that is one alone.
-    #[must_use]
-    pub fn literal_host(&self) -> Option<&str> {
+    /// The servers it is about, unless it is about other names, too.
+    pub(super) fn host(&self) -> Option<&Glob> {
         match &self.0 {
-            Pattern::Tree { host, .. } => host.literal(),
-            _ => None,
+            Pattern::Tree { host, .. } => Some(host),
+            Pattern::Anything | Pattern::Opaque(_) => None,
         }
     }
 
