@@ -111,6 +111,7 @@ pub(crate) mod notice {
 pub(crate) const GETATTR_FH: u32 = 1;
 pub(crate) const LK_FLOCK: u32 = 1;
 pub(crate) const RELEASE_FLOCK_UNLOCK: u32 = 2;
+pub(crate) const WRITE_CACHE: u32 = 1;
 pub(crate) const FSYNC_DATA_ONLY: u32 = 1;
 
 /// A message that is not what it should be.

@@ -65,7 +65,7 @@ impl Watch {
                     nobody = 0;
                     let looks = waiting.looked_at();
                     // Most are answered before they are seen twice.
-                    if looks > 0 {
+                    if looks > 0 && waiting.is_somebodys() {
                         let_go_if_due(queue, &waiting, looks);
                     }
                 }

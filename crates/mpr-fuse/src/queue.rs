@@ -21,11 +21,22 @@ pub(crate) struct Waiting {
     pub(crate) header: Header,
     answered: AtomicBool,
     looks: AtomicU32,
+    nobodys: AtomicBool,
 }
 
 impl Waiting {
     pub(crate) fn is_answered(&self) -> bool {
         self.answered.load(Ordering::Acquire)
+    }
+
+    /// Notes that nobody is to be let go: no program waits for this.
+    pub(crate) fn is_nobodys(&self) {
+        self.nobodys.store(true, Ordering::Release);
+    }
+
+    /// Whether a program waits for it.
+    pub(crate) fn is_somebodys(&self) -> bool {
+        self.header.pid != 0 && !self.nobodys.load(Ordering::Acquire)
     }
 
     /// Notes that it was looked at; says how often it had been before.
@@ -41,8 +52,12 @@ impl Queue {
 
     /// Notes that this request waits.
     pub(crate) fn expect(&self, header: Header) -> Arc<Waiting> {
-        let waiting =
-            Arc::new(Waiting { header, answered: AtomicBool::new(false), looks: AtomicU32::new(0) });
+        let waiting = Arc::new(Waiting {
+            header,
+            answered: AtomicBool::new(false),
+            looks: AtomicU32::new(0),
+            nobodys: AtomicBool::new(false),
+        });
         locked(&self.waiting).insert(header.unique, Arc::clone(&waiting));
         waiting
     }

@@ -142,6 +142,8 @@ pub struct Write {
     pub offset: u64,
     /// Whether that is meant to be its end, wherever this is by now.
     pub append: bool,
+    /// Whether the kernel writes what it had kept back, for whomever.
+    pub kept_back: bool,
 }
 
 /// A message of the kernel's.
@@ -221,13 +223,17 @@ fn write(mut fields: Fields<'_>) -> Result<Message<'_>, Malformed> {
     let handle = fields.u64()?;
     let offset = fields.u64()?;
     let size = fields.u32()? as usize;
-    let (_write_flags, _owner) = (fields.u32()?, fields.u64()?);
+    let kept_back = fields.u32()? & abi::WRITE_CACHE != 0;
+    let _owner = fields.u64()?;
     let append = fields.u32()?.cast_signed() & libc::O_APPEND != 0;
     fields.skip(4)?;
     if fields.0.len() < size {
         return Err(Malformed);
     }
-    Ok(Message::Write(Write { handle, offset, append }, abi::WRITE_HEADER..abi::WRITE_HEADER + size))
+    Ok(Message::Write(
+        Write { handle, offset, append, kept_back },
+        abi::WRITE_HEADER..abi::WRITE_HEADER + size,
+    ))
 }
 
 /// Everything that is answered, but for writes. `None` for what we do not know.
@@ -414,7 +420,7 @@ mod tests {
         let message = message(opcode::WRITE, 9, &fields);
         let (_, asked) = Message::parse(&message).unwrap();
         let Message::Write(write, range) = asked else { panic!("{asked:?}") };
-        assert_eq!(write, Write { handle: 5, offset: 7, append: false });
+        assert_eq!(write, Write { handle: 5, offset: 7, append: false, kept_back: false });
         assert_eq!(&message[range], b"abc");
     }
 

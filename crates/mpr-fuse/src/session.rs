@@ -317,8 +317,14 @@ impl<F: Filesystem> Reader<F> {
                 let waiting = queue.expect(header);
                 let reply = Reply::new(Arc::clone(queue), Arc::clone(&waiting));
                 let data = self.buffer.hand_on(range);
+                // Nobody waits for what the kernel had kept back; that it failed would be told to somebody else.
+                let somebody_waits = !write.kept_back;
                 self.filesystem.write(&header, write, data, reply);
-                self.look_after(&waiting);
+                if somebody_waits {
+                    self.look_after(&waiting);
+                } else {
+                    waiting.is_nobodys();
+                }
             }
             Message::Forget(forgotten) => forgotten.each(|node, times| self.filesystem.forget(node, times)),
             Message::Interrupt(unique) => interrupt::interrupt(&self.queues, unique),

@@ -110,14 +110,13 @@ impl Table {
         self.held.iter().map(|held| held.handle).collect()
     }
 
-    /// What has to be locked at the server through a handle: parts in order that do not overlap, each against as
-    /// many as anybody wants it.
+    /// What has to be locked at the server: parts in order that do not overlap, each against as many as anybody
+    /// wants it.
     #[must_use]
-    pub fn beneath(&self, handle: u64) -> Vec<Segment> {
+    pub fn beneath(&self) -> Vec<Segment> {
         let locks: Vec<Segment> = self
             .held
             .iter()
-            .filter(|held| held.handle == handle)
             .map(|held| (if held.owner.flock { FLOCK } else { held.range.clone() }, held.lock))
             .collect();
         let places: BTreeSet<u64> = locks.iter().flat_map(|(range, _)| [range.start, range.end]).collect();
@@ -198,9 +197,9 @@ mod tests {
         let mut table = Table::default();
         table.lock(held(ANN, 0..100, Exclusive, 1));
         table.unlock(ANN, &(40..60));
-        assert_eq!(table.beneath(1), [(0..40, Exclusive), (60..100, Exclusive)]);
+        assert_eq!(table.beneath(), [(0..40, Exclusive), (60..100, Exclusive)]);
         table.lock(held(ANN, 30..70, Shared, 1));
-        assert_eq!(table.beneath(1), [(0..30, Exclusive), (30..70, Shared), (70..100, Exclusive)]);
+        assert_eq!(table.beneath(), [(0..30, Exclusive), (30..70, Shared), (70..100, Exclusive)]);
         table.unlock_owner(ANN);
         assert!(table.is_empty());
     }
@@ -210,7 +209,7 @@ mod tests {
         let mut table = Table::default();
         table.lock(held(ANN, 0..1, Exclusive, 1));
         table.lock(held(ANN, 1..2, Exclusive, 1));
-        let wanted = table.beneath(1);
+        let wanted = table.beneath();
         assert_eq!(wanted, [(0..2, Exclusive)]);
         let taken_apart = [(0..1, Exclusive)];
         assert_eq!(steps(&taken_apart, &wanted), (vec![], vec![(1..2, Exclusive)]));
@@ -234,15 +233,15 @@ mod tests {
     }
 
     #[test]
-    fn each_handle_holds_what_was_locked_through_it() {
+    fn what_anybody_has_locked_is_locked_at_the_server_once() {
         let mut table = Table::default();
         table.lock(held(ANN, 0..10, Shared, 1));
         table.lock(held(BOB, 5..15, Shared, 2));
-        assert_eq!((table.beneath(1), table.beneath(2)), (vec![(0..10, Shared)], vec![(5..15, Shared)]));
+        assert_eq!(table.beneath(), [(0..15, Shared)]);
         table.lock(held(ANN, 0..3, Exclusive, 2));
-        assert_eq!(table.beneath(1), [(3..10, Shared)]);
-        assert_eq!(table.beneath(2), [(0..3, Exclusive), (5..15, Shared)]);
+        assert_eq!(table.beneath(), [(0..3, Exclusive), (3..15, Shared)]);
         table.unlock_handle(2);
+        assert_eq!(table.beneath(), [(3..10, Shared)]);
         assert_eq!(table.handles().into_iter().collect::<Vec<_>>(), [1]);
     }
 
@@ -251,7 +250,7 @@ mod tests {
         let mut table = Table::default();
         let file = Owner { id: 9, flock: true };
         table.lock(held(file, 0..1 << 62, Exclusive, 1));
-        assert_eq!(table.beneath(1), [(FLOCK, Exclusive)]);
+        assert_eq!(table.beneath(), [(FLOCK, Exclusive)]);
         assert!(table.conflict(Owner { id: 10, flock: true }, &(0..1 << 62), Shared).is_some());
     }
 }

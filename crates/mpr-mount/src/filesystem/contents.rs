@@ -26,7 +26,7 @@ impl<R: RemoteFs> Inner<R> {
     }
 
     pub(super) async fn write(&self, ino: u64, write: Write, data: Bytes) -> Result<()> {
-        let Write { handle, mut offset, append } = write;
+        let Write { handle, mut offset, append, .. } = write;
         let open = self.handle(ino, Some(handle), |open| open.access.write).ok_or(Errno::CLOSED)?;
         let mut moved = false;
         if append && !self.remote.lease(&open.file).write {

@@ -3,6 +3,9 @@
 //! A server's locks are not advice: it refuses reading and writing through every other handle. Programs of this
 //! mount that were not asked for locks are not to feel that; what they read and write where one of them has a
 //! lock goes through the handle that has it.
+//!
+//! One handle of each file has all of them. Locks of several handles of one connection confuse Samba (4.17, where it
+//! passes them on to its own system): it keeps what one handle has unlocked while another one has it locked.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -37,38 +40,60 @@ impl<F> Default for Locks<F> {
 struct FileLocks<F> {
     /// Held while something is changed, at the server, too.
     table: tokio::sync::Mutex<Table>,
-    /// What is locked at the server, by handle.
-    beneath: Mutex<HashMap<u64, Beneath<F>>>,
+    /// What is locked at the server, and through which handle.
+    beneath: Mutex<Option<Beneath<F>>>,
     /// Told when something was unlocked.
     unlocked: Notify,
 }
 
 #[derive(Debug)]
 struct Beneath<F> {
+    handle: u64,
     open: Arc<Open<F>>,
     segments: Vec<Segment>,
 }
 
 impl<F> FileLocks<F> {
-    fn segments(&self, handle: u64) -> Vec<Segment> {
-        locked(&self.beneath).get(&handle).map(|beneath| beneath.segments.clone()).unwrap_or_default()
+    /// The handle that has the locks, and which.
+    fn carried(&self) -> Option<(Carrier<F>, Vec<Segment>)> {
+        let beneath = locked(&self.beneath);
+        let held = beneath.as_ref()?;
+        Some((Carrier { handle: held.handle, open: Arc::clone(&held.open) }, held.segments.clone()))
     }
 
-    fn has_locked(&self, handle: u64, open: &Arc<Open<F>>, segment: Segment) {
+    fn has_locked(&self, carrier: &Carrier<F>, segment: Segment) {
         let mut beneath = locked(&self.beneath);
-        let entry =
-            beneath.entry(handle).or_insert_with(|| Beneath { open: Arc::clone(open), segments: Vec::new() });
-        entry.segments.push(segment);
-    }
-
-    fn has_unlocked(&self, handle: u64, segment: &Segment) {
-        let mut beneath = locked(&self.beneath);
-        if let Some(held) = beneath.get_mut(&handle) {
-            held.segments.retain(|other| other != segment);
-            if held.segments.is_empty() {
-                beneath.remove(&handle);
+        match beneath.as_mut().filter(|held| held.handle == carrier.handle) {
+            Some(held) => held.segments.push(segment),
+            None => {
+                let open = Arc::clone(&carrier.open);
+                *beneath = Some(Beneath { handle: carrier.handle, open, segments: vec![segment] });
             }
         }
+    }
+
+    fn has_unlocked(&self, segment: &Segment) {
+        let mut beneath = locked(&self.beneath);
+        if let Some(held) = beneath.as_mut() {
+            held.segments.retain(|other| other != segment);
+            if held.segments.is_empty() {
+                *beneath = None;
+            }
+        }
+    }
+}
+
+/// A handle that has, or is to have, the locks of a file.
+#[derive(Debug)]
+struct Carrier<F> {
+    handle: u64,
+    open: Arc<Open<F>>,
+}
+
+impl<F> Carrier<F> {
+    /// How much of what others want to do can be done through it.
+    fn rank(&self) -> u8 {
+        2 * u8::from(self.open.access.write) + u8::from(self.open.access.read)
     }
 }
 
@@ -95,7 +120,7 @@ impl<F> Locks<F> {
             // Nobody can get at it meanwhile.
             Arc::strong_count(file) == 1
                 && file.table.try_lock().is_ok_and(|table| table.is_empty())
-                && locked(&file.beneath).is_empty()
+                && locked(&file.beneath).is_none()
         };
         if all.get(&ino).is_some_and(unused) {
             all.remove(&ino);
@@ -117,7 +142,7 @@ impl<R: RemoteFs> Inner<R> {
         let holds = |held: &&Beneath<R::File>| {
             held.segments.iter().any(|(range, _)| range.start < part.end && part.start < range.end)
         };
-        beneath.values().find(holds).map(|held| Arc::clone(&held.open))
+        beneath.as_ref().filter(holds).map(|held| Arc::clone(&held.open))
     }
 
     pub(super) async fn answer_get_lock(&self, ino: u64, request: LockRequest, reply: Reply) {
@@ -144,7 +169,8 @@ impl<R: RemoteFs> Inner<R> {
             None
         } else {
             // The server does not say who; whether, it says only to who tries.
-            let open = self.exactly(ino, request.handle)?;
+            let carried = file.carried().map(|(carrier, _)| carrier.open);
+            let open = carried.map_or_else(|| self.exactly(ino, request.handle), Ok)?;
             match self.remote.lock(&open.file, range.clone(), lock).await {
                 Ok(()) => {
                     self.remote.unlock(&open.file, range).await?;
@@ -218,7 +244,7 @@ impl<R: RemoteFs> Inner<R> {
                 self.remote.settle(&open.file).await?;
             }
         }
-        self.bring_about(ino, file, &next).await?;
+        self.bring_about(ino, file, &next, None).await?;
         *table = next;
         file.unlocked.notify_waiters();
         drop(table);
@@ -239,43 +265,88 @@ impl<R: RemoteFs> Inner<R> {
         }
     }
 
-    /// Locks and unlocks at the server what has to be for this table. If that fails, all is as it was before, as
-    /// far as the server lets us.
-    async fn bring_about(&self, ino: u64, file: &FileLocks<R::File>, table: &Table) -> Result<()> {
-        let mut handles = table.handles();
-        handles.extend(locked(&file.beneath).keys());
+    /// The handle that is to have the locks of a file: the one that has them, unless another one can do more or it is
+    /// about to be closed.
+    fn carrier(
+        &self,
+        ino: u64,
+        table: &Table,
+        now: Option<Carrier<R::File>>,
+        leaving: Option<u64>,
+    ) -> Option<Carrier<R::File>> {
+        let of = |handle| Some(Carrier { handle, open: self.exactly(ino, handle).ok()? });
+        let others = table.handles().into_iter().filter_map(of);
+        let candidates = now.into_iter().chain(others).filter(|carrier| Some(carrier.handle) != leaving);
+        candidates.reduce(|best, other| if other.rank() > best.rank() { other } else { best })
+    }
+
+    /// Locks and unlocks at the server what has to be for this table, when the handle that is `leaving` has left. If
+    /// that fails, all is as it was before, as far as the server lets us.
+    async fn bring_about(
+        &self,
+        ino: u64,
+        file: &FileLocks<R::File>,
+        table: &Table,
+        leaving: Option<u64>,
+    ) -> Result<()> {
+        let wanted = table.beneath();
+        let carried = file.carried();
+        let now =
+            carried.as_ref().map(|(now, _)| Carrier { handle: now.handle, open: Arc::clone(&now.open) });
+        let carrier = self.carrier(ino, table, now, leaving);
+        let (back, take) = match (&carried, &carrier) {
+            (Some((now, held)), Some(carrier)) if now.handle == carrier.handle => steps(held, &wanted),
+            (Some((_, held)), _) => (held.clone(), wanted),
+            (None, _) => (Vec::new(), wanted),
+        };
         let mut given_back = Vec::new();
-        let mut to_take = Vec::new();
-        for handle in handles {
-            let beneath = locked(&file.beneath).get(&handle).map(|held| Arc::clone(&held.open));
-            let Some(open) = beneath.or_else(|| self.exactly(ino, handle).ok()) else { continue };
-            let (back, take) = steps(&file.segments(handle), &table.beneath(handle));
-            given_back.extend(back.into_iter().map(|segment| (handle, Arc::clone(&open), segment)));
-            to_take.extend(take.into_iter().map(|segment| (handle, Arc::clone(&open), segment)));
+        if let Some((now, _)) = carried {
+            for segment in back {
+                // What cannot be given back was lost with its connection.
+                let _ = self.remote.unlock(&now.open.file, segment.0.clone()).await;
+                file.has_unlocked(&segment);
+                given_back.push(segment);
+            }
+            let taken = match &carrier {
+                Some(carrier) => self.take(file, carrier, take).await,
+                None => Ok(()),
+            };
+            if let Err(error) = taken {
+                for segment in given_back {
+                    if self.remote.lock(&now.open.file, segment.0.clone(), segment.1).await.is_ok() {
+                        file.has_locked(&now, segment);
+                    }
+                }
+                return Err(error);
+            }
+            return Ok(());
         }
-        for (handle, open, segment) in &given_back {
-            // What cannot be given back was lost with its connection.
-            let _ = self.remote.unlock(&open.file, segment.0.clone()).await;
-            file.has_unlocked(*handle, segment);
+        match &carrier {
+            Some(carrier) => self.take(file, carrier, take).await,
+            None => Ok(()),
         }
+    }
+
+    /// Locks all of this through a handle, or nothing.
+    async fn take(
+        &self,
+        file: &FileLocks<R::File>,
+        carrier: &Carrier<R::File>,
+        segments: Vec<Segment>,
+    ) -> Result<()> {
         let mut taken = Vec::new();
-        for (handle, open, segment) in to_take {
-            match self.remote.lock(&open.file, segment.0.clone(), segment.1).await {
+        for segment in segments {
+            match self.remote.lock(&carrier.open.file, segment.0.clone(), segment.1).await {
                 Ok(()) => {
-                    file.has_locked(handle, &open, segment.clone());
-                    taken.push((handle, open, segment));
+                    file.has_locked(carrier, segment.clone());
+                    taken.push(segment);
                 }
                 // Then locks hold on this machine.
                 Err(Errno::UNSUPPORTED) => {}
                 Err(error) => {
-                    for (handle, open, segment) in taken {
-                        let _ = self.remote.unlock(&open.file, segment.0.clone()).await;
-                        file.has_unlocked(handle, &segment);
-                    }
-                    for (handle, open, segment) in given_back {
-                        if self.remote.lock(&open.file, segment.0.clone(), segment.1).await.is_ok() {
-                            file.has_locked(handle, &open, segment);
-                        }
+                    for segment in taken {
+                        let _ = self.remote.unlock(&carrier.open.file, segment.0.clone()).await;
+                        file.has_unlocked(&segment);
                     }
                     return Err(error);
                 }
@@ -286,19 +357,19 @@ impl<R: RemoteFs> Inner<R> {
 
     /// A process closes one of its descriptors of a file: its locks there are gone, says POSIX.
     pub(super) async fn unlock_owner(&self, ino: u64, owner: u64) {
-        self.drop_locks(ino, |table| table.unlock_owner(Owner { id: owner, flock: false })).await;
+        self.drop_locks(ino, None, |table| table.unlock_owner(Owner { id: owner, flock: false })).await;
     }
 
     /// An open file is closed: what was locked through it is unlocked.
     pub(super) async fn unlock_handle(&self, ino: u64, handle: u64) {
-        self.drop_locks(ino, |table| table.unlock_handle(handle)).await;
+        self.drop_locks(ino, Some(handle), |table| table.unlock_handle(handle)).await;
     }
 
-    async fn drop_locks(&self, ino: u64, drop_them: impl FnOnce(&mut Table)) {
+    async fn drop_locks(&self, ino: u64, leaving: Option<u64>, drop_them: impl FnOnce(&mut Table)) {
         let Some(file) = self.locks.known(ino) else { return };
         let mut table = file.table.lock().await;
         drop_them(&mut table);
-        let _ = self.bring_about(ino, &file, &table).await;
+        let _ = self.bring_about(ino, &file, &table, leaving).await;
         file.unlocked.notify_waiters();
         drop(table);
         drop(file);
