@@ -65,6 +65,9 @@ pub(super) fn judge(stage: &Stage, judge: &mut Judge) {
             if *name == "hdd" {
                 stress.args(["--hdd-bytes", form.of("4m", "128m")]);
             }
+            if *name == "dentry" {
+                stress.args(["--dentries", form.of("200", "4000")]);
+            }
             let ended = run(&mut stress, form.patience())?;
             let said = telling(&ended.said());
             match ended.status.code() {
