@@ -76,7 +76,8 @@ pub(super) fn reason(figure: Figure, samba: &Samba, data: &Data, sizes: Sizes) -
 fn top(report: &str) -> String {
     let lines = report.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let (share, symbol) = line.trim().split_once('%')?;
-        let symbol = symbol.trim().trim_start_matches("[.]").trim_start_matches("[k]").trim();
+        let symbol = symbol.replace("[.]", "").replace("[k]", "");
+        let symbol = symbol.trim_end_matches(['-', ' ']).trim();
         let symbol: String = symbol.chars().take(70).collect();
         Some(format!("`{symbol}` {share} %"))
     });

@@ -184,6 +184,7 @@ fn gvfs(samba: &Samba, mount: &Path) -> (Command, PathBuf) {
     let port = samba.port();
     let script = format!(
         "/usr/libexec/gvfsd-fuse $XDG_RUNTIME_DIR/gvfs -f & \
+         until mountpoint -q $XDG_RUNTIME_DIR/gvfs; do :; done; \
          gio mount smb://127.0.0.1:{port}/rw; \
          read until_closed"
     );
