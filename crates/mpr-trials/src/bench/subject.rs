@@ -182,12 +182,8 @@ fn smbnetfs(samba: &Samba, place: &Path, mount: &Path) -> Result<(Command, PathB
 
 fn gvfs(samba: &Samba, mount: &Path) -> (Command, PathBuf) {
     let port = samba.port();
-    let script = format!(
-        "/usr/libexec/gvfsd-fuse $XDG_RUNTIME_DIR/gvfs -f & \
-         until mountpoint -q $XDG_RUNTIME_DIR/gvfs; do :; done; \
-         gio mount smb://127.0.0.1:{port}/rw; \
-         read until_closed"
-    );
+    // The desktop's daemon, which the request starts, starts gvfsd-fuse by itself.
+    let script = format!("gio mount smb://127.0.0.1:{port}/rw; read until_closed");
     let mut command = Command::new("dbus-run-session");
     command.args(["--", "sh", "-c", &script]);
     (command, mount.join(format!("smb-share:port={port},server=127.0.0.1,share=rw")))
