@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mpr_abi::Status;
@@ -178,6 +179,24 @@ async fn a_lock_keeps_other_clients_out_until_it_is_given_back() {
     other.close(&theirs).await;
     place.fs.lock(&mine, 4..u64::MAX, Lock::Exclusive).await.unwrap();
     place.fs.close(&mine).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_nobody_waits_for_any_more_is_not_kept() {
+    let samba = Samba::start();
+    let connect = || SmbFs::connect(target(&samba), "rw", "", &|_| {});
+    let (one, other) = (connect().await.unwrap(), connect().await.unwrap());
+    let creation = Creation { access: BOTH, exclusive: true, truncate: false, read_only: false };
+    let (mine, _) = one.create("f", creation).await.unwrap();
+    let (theirs, _) = other.open("f", BOTH).await.unwrap();
+    samba.freeze();
+    let given_up = tokio::time::timeout(Duration::from_millis(50), one.lock(&mine, 0..10, Lock::Exclusive));
+    assert!(given_up.await.is_err(), "a server that stands still does not answer");
+    samba.thaw();
+    // Behind what was abandoned.
+    one.stat_open(&mine).await.unwrap();
+    other.lock(&theirs, 5..6, Lock::Exclusive).await.unwrap();
+    assert_eq!(one.lock(&mine, 0..10, Lock::Exclusive).await, Err(Errno::LOCKED));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -85,8 +85,11 @@ impl SmbFs {
             return Err(Errno(libc::ENOLCK));
         }
         let held = self.handle(&file.0).await?;
-        let _: LockResponse =
-            held.link.call(Command::Lock, &request(held.id, &range, flags(lock)), 0).await?;
+        let asked = request(held.id, &range, flags(lock));
+        let abandoned = Abandoned { link: &held.link, id: held.id, range: &range };
+        let taken: Asked<LockResponse> = held.link.call(Command::Lock, &asked, 0).await;
+        abandoned.answered();
+        taken?;
         file.0.locks.now().push((range, lock));
         Ok(())
     }
@@ -95,9 +98,33 @@ impl SmbFs {
         let held = self.handle(&file.0).await?;
         // Whatever the server says, we count on it no longer.
         file.0.locks.forget(&range);
-        let _: LockResponse =
-            held.link.call(Command::Lock, &request(held.id, &range, SMB2_LOCKFLAG_UNLOCK), 0).await?;
+        let asked = request(held.id, &range, SMB2_LOCKFLAG_UNLOCK);
+        let abandoned = Abandoned { link: &held.link, id: held.id, range: &range };
+        let dropped: Asked<LockResponse> = held.link.call(Command::Lock, &asked, 0).await;
+        abandoned.answered();
+        dropped?;
         Ok(())
+    }
+}
+
+/// A lock that nobody knows of whether the server has it, because whoever asked has gone meanwhile. It is given back
+/// behind whatever was sent: if it was not had, nothing comes of that.
+struct Abandoned<'a> {
+    link: &'a Link,
+    id: FileId,
+    range: &'a Range<u64>,
+}
+
+impl Abandoned<'_> {
+    /// There was an answer.
+    fn answered(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Abandoned<'_> {
+    fn drop(&mut self) {
+        self.link.post(Command::Lock, request(self.id, self.range, SMB2_LOCKFLAG_UNLOCK));
     }
 }
 
