@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long helpers may take to say how they are, all together. Whoever is slower is shown as silent.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(20);
 /// Puts the cursor in the first line and clears what is below.
 const CLEAR: &str = "\x1b[H\x1b[J";
 
@@ -140,6 +140,7 @@ fn state(helped: &Helped) -> &'static str {
         (_, State::Lost) => "lost",
         (Some(health), _) if health.connected => "connected",
         (Some(_), _) => "server lost",
+        (None, _) if helped.lost.is_some() => "lost",
         (None, _) => "silent",
     }
 }

@@ -1,11 +1,21 @@
 //! Plug-ins and callers written in C.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+/// By source and flags, what came of it.
+type Compiled = HashMap<(String, Vec<String>), Arc<[u8]>>;
+
+static COMPILED: LazyLock<Mutex<Compiled>> = LazyLock::new(Mutex::default);
 
 /// Compiles the C source `source` into the shared object `<directory>/<name>.so` and returns its path.
+///
+/// A source that was compiled before by this program is not compiled again.
 ///
 /// Wide characters are 16 bits, as everywhere in this interface, the headers of `include/mpr` are found, and
 /// warnings are errors: a test plug-in that is wrong in itself tests nothing. Symbols left undefined are
@@ -19,6 +29,14 @@ use std::process::Command;
 pub fn compile_c(directory: &Path, name: &str, source: &str, flags: &[&str]) -> PathBuf {
     let file = directory.join(format!("{name}.c"));
     let library = directory.join(format!("{name}.so"));
+    let sources = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (source.to_owned(), flags.iter().map(|&flag| flag.to_owned()).collect::<Vec<_>>());
+    if let Some(compiled) = sources().get(&key).cloned() {
+        fs::write(&library, &*compiled)
+            .and_then(|()| fs::set_permissions(&library, fs::Permissions::from_mode(0o755)))
+            .unwrap_or_else(|error| panic!("cannot write {}: {error}", library.display()));
+        return library;
+    }
     fs::write(&file, source).unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));
     let headers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../include/mpr");
     let compiled = Command::new("cc")
@@ -31,7 +49,10 @@ pub fn compile_c(directory: &Path, name: &str, source: &str, flags: &[&str]) -> 
         .args(flags)
         .output();
     match compiled {
-        Ok(output) if output.status.success() => library,
+        Ok(output) if output.status.success() => {
+            sources().insert(key, fs::read(&library).expect("it was just written").into());
+            library
+        }
         Ok(output) => panic!("cc refuses {name}.c:\n{}", String::from_utf8_lossy(&output.stderr)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             panic!("this test needs a C compiler, and there is no cc; install the Debian package gcc")

@@ -204,18 +204,18 @@ fn writable(library: &Path) -> PathBuf {
     library.to_owned()
 }
 
-/// What every C source of a test that wants to know of its calls begins with: `trace("…")` writes a line, from any process.
+/// What every C source of a test that wants to know of its calls begins with: `trace("…")` writes a line, from any process of
+/// a world, which a host knows by its run-time directory. The same text for every world, so that it is compiled once.
 #[must_use]
-pub fn preamble(env: &TestEnv) -> String {
-    format!(
-        "#define _GNU_SOURCE\n#include <npapi.h>\n#include <pthread.h>\n#include <signal.h>\n#include <stdio.h>\n\
-         #include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n\
-         /* There in a host and in a program linked with the router, and nowhere else. */\n\
-         #pragma weak WNetAddConnection2W\n\
-         __attribute__((unused)) static void trace(const char *call) {{\n\
-         FILE *file = fopen(\"{}\", \"a\");\nfprintf(file, \"%s\\n\", call);\nfclose(file);\n}}\n",
-        trace_file(env).display()
-    )
+pub fn preamble(_: &TestEnv) -> String {
+    "#define _GNU_SOURCE\n#include <npapi.h>\n#include <pthread.h>\n#include <signal.h>\n#include <stdio.h>\n\
+     #include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n\
+     /* There in a host and in a program linked with the router, and nowhere else. */\n\
+     #pragma weak WNetAddConnection2W\n\
+     __attribute__((unused)) static void trace(const char *call) {\n\
+     char path[4096]; snprintf(path, sizeof path, \"%s/../trace\", getenv(\"MPR_RUNTIME_DIR\"));\n\
+     FILE *file = fopen(path, \"a\");\nfprintf(file, \"%s\\n\", call);\nfclose(file);\n}\n"
+        .to_owned()
 }
 
 /// Where calls are written down.

@@ -140,6 +140,8 @@ fn twenty_six_dead_connections_are_listed_at_once_as_lost_and_since_when() {
         }
     }
     assert!(took.iter().any(|took| *took < PROMISED), "{took:?}");
+    let status = it.json(&["status", "--json"]);
+    assert!(status.len() == 26 && status.iter().all(|one| one["state"] == "lost"), "{status:?}");
     let text = it.out(&["list"]);
     assert!(text.contains("Lost for 0 min"), "{text}");
     let info = it.json(&["info", "N:", "--json"]);

@@ -51,7 +51,7 @@ const NAME: &str = "Microsoft Windows Network";
 /// The port of SMB, which a name need not mention.
 const PORT: u16 = 445;
 /// How long a helper may take to say how it is.
-const AT_ONCE: Duration = Duration::from_millis(50);
+const AT_ONCE: Duration = Duration::from_millis(20);
 /// As much as one request carries.
 const OPTIMAL_SIZE: u32 = 1 << 20;
 /// How long a helper may take over a request. It has limits of its own, which are shorter.
@@ -547,8 +547,12 @@ impl NetworkProvider for WindowsNetwork {
     fn performance(&self, name: &WideStr) -> Result<Performance, Status> {
         let connection = self.connected_as(name)?;
         let socket = self.connections.socket(&connection);
-        match control::order(&socket, Order::Status, AT_ONCE) {
-            Ok(Reply::Status(health)) => Ok(Performance {
+        if connection.state == State::Lost {
+            return Ok(Performance::default());
+        }
+        // Not `order`, which waits for a helper that accepts nobody any more.
+        match control::order_all(&[socket], Order::Status, AT_ONCE).pop().flatten() {
+            Some(Reply::Status(health)) => Ok(Performance {
                 delay: one_way(health.mean_round_trip),
                 optimal_size: OPTIMAL_SIZE,
                 ..Performance::default()

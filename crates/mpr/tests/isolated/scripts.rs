@@ -14,10 +14,10 @@ fn a_script_is_told_on_standard_input_and_in_its_environment() {
     let (got, told) = run(&env, "a");
     assert_eq!((got[0].status, &*told), (0, ""));
     let trace = trace(&env);
-    let operation = trace[0].split("\"operation\":\"").nth(1).unwrap().trim_end_matches("\"}").to_owned();
+    let operation = trace[0].split("\"operation\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let line = |when: &str, provider: &str, context: &str| {
         format!(
-            r#"{{"version":1,"event":"add","when":"{when}","status":0,"local":"Z:","remote":"\\\\srv\\share","provider":{provider},"type":"disk","flags":4,"force":false,"context":{context},"operation":"{operation}"}}"#
+            r#"{{"version":1,"event":"add","when":"{when}","status":0,"local":"Z:","remote":"\\\\srv\\share","provider":{provider},"type":"disk","flags":4,"force":false,"context":{context},"operation":"{operation}","simulation":false}}"#
         )
     };
     assert_eq!(trace[0], line("pre", "null", "null"));
