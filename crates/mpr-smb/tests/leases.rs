@@ -305,7 +305,7 @@ fn sessions(samba: &Samba) -> Vec<u32> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_of_the_server_that_hangs_does_not_take_the_client_with_it() {
-    let place = Place::with("", Settings { patience: Duration::from_secs(30), ..Settings::default() }).await;
+    let place = Place::with("", Settings { patience: Duration::from_secs(15), ..Settings::default() }).await;
     let file = place.fs.create("f", NEW).await.unwrap().0;
     place.fs.close(&file).await;
     // The one that serves us stands still; whoever comes is served.

@@ -45,8 +45,9 @@ const CREDITS: u32 = 512;
 const MOST_CREDITS: u32 = 8192;
 /// Breaks that may wait to be looked at. A server that sends more without pause has gone mad.
 const MOST_BREAKS: usize = 4096;
-/// Silence after which the server is asked whether it is still there.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Silence after which the server is asked whether it is still there, and how long that answer may take: a third of
+/// what it may take over a request, within these.
+const SILENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(10)];
 /// How many times the patience a server may have that says again and again that it is not done yet.
 const MOST_DELAYS: u32 = 3;
 
@@ -584,21 +585,27 @@ pub(crate) fn read_as_frames(bytes: &[u8]) {
     }
 }
 
+/// How long a server may be silent that takes no longer than this over a request.
+pub(crate) fn silence(patience: Duration) -> Duration {
+    (patience / 3).clamp(SILENCE[0], SILENCE[1])
+}
+
 /// Asks a silent server whether it is still there, so that a connection that is lost is known to be.
 async fn stay_in_touch(shared: Arc<Shared>) {
     let mut lost = shared.lost.subscribe();
+    let most = silence(shared.patience);
     loop {
         let heard = shared.tally.since + Duration::from_micros(shared.tally.heard.load(Ordering::Relaxed));
         tokio::select! {
             _ = lost.wait_for(|lost| *lost) => return,
-            () = tokio::time::sleep_until((heard + SILENCE).into()) => {}
+            () = tokio::time::sleep_until((heard + most).into()) => {}
         }
         let quiet = shared
             .tally
             .since
             .elapsed()
             .saturating_sub(Duration::from_micros(shared.tally.heard.load(Ordering::Relaxed)));
-        if quiet < SILENCE {
+        if quiet < most {
             continue;
         }
         let echo =
@@ -607,13 +614,13 @@ async fn stay_in_touch(shared: Arc<Shared>) {
         let Ok(credit) = shared.credits.try_acquire() else {
             tokio::select! {
                 _ = lost.wait_for(|lost| *lost) => return,
-                () = tokio::time::sleep(SILENCE) => continue,
+                () = tokio::time::sleep(most) => continue,
             }
         };
         credit.forget();
         let Ok(mut sent) = shared.send(&[echo]) else { return };
         let Some(mut pending) = sent.pop() else { return };
-        let answered = tokio::time::timeout(SILENCE, pending.ready_whenever()).await;
+        let answered = tokio::time::timeout(most, pending.ready_whenever()).await;
         if !matches!(answered, Ok(Ok(()))) || pending.take().is_err() {
             shared.end(Trouble::TimedOut);
             return;

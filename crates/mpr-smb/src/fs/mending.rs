@@ -9,13 +9,12 @@ use mpr_helper::control::Health;
 use mpr_helper::protocol::Failure;
 
 use super::SmbFs;
+use crate::channel::silence;
 use crate::link::{Asked, Link, Trouble};
 
 /// Pauses between attempts: the first, and the longest. Each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long one attempt may take: a server that is half alive must not take up all there is.
-const ATTEMPT: Duration = Duration::from_secs(10);
 /// After a connection could not be made again for as long as anybody waits, how long every request fails at once
 /// instead of trying.
 pub(super) const COOL_DOWN: Duration = Duration::from_secs(2);
@@ -91,7 +90,8 @@ impl SmbFs {
         let mut client = Some(old.client());
         loop {
             let attempt = Link::to(&self.target, &self.share, Some(old), client, &|_| {});
-            match tokio::time::timeout(ATTEMPT, attempt).await {
+            // A server that is half alive must not take up all the time there is.
+            match tokio::time::timeout(silence(self.target.settings.patience), attempt).await {
                 Ok(Ok(link)) => return Ok(link),
                 Ok(Err(failure)) if is_passing(&failure) => {}
                 Ok(Err(_)) => return Err(()),
