@@ -198,10 +198,11 @@ enum Judgement {
 /// * the rights of a program to a file it changes are ours to take away, and there are none: asking for them
 ///   before each write is spared;
 /// * locks are ours, and meet those of other machines;
+/// * a file is not emptied by opening it (`FUSE_ATOMIC_O_TRUNC`): the kernel would have it emptied before it finds
+///   that it may not be, because a program runs from it. It asks for it once the file is open;
 /// * contents that were kept are dropped when the time of the last change or the length is another one.
 const WELCOME: u64 = init::ASYNC_READ
     | init::POSIX_LOCKS
-    | init::ATOMIC_O_TRUNC
     | init::BIG_WRITES
     | init::FLOCK_LOCKS
     | init::AUTO_INVAL_DATA

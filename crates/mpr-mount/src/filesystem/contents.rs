@@ -12,6 +12,9 @@ use super::{Inner, say};
 /// The most bytes a server is asked to copy at once: a request is not to take longer than others do.
 const COPIED_AT_ONCE: u64 = 64 << 20;
 
+/// From here on it is asked whether the server has so much at all.
+const LARGE: u64 = 1 << 40;
+
 impl<R: RemoteFs> Inner<R> {
     pub(super) async fn read(&self, ino: u64, handle: u64, offset: u64, len: usize) -> Result<Bytes> {
         let open = self.handle(ino, Some(handle), |_| true).ok_or(Errno::CLOSED)?;
@@ -82,6 +85,13 @@ impl<R: RemoteFs> Inner<R> {
         let allocation = allocation_of(mode).ok_or(Errno::UNSUPPORTED)?;
         let end = offset.checked_add(len).ok_or(Errno(libc::EFBIG))?;
         let open = self.writable(ino, handle)?;
+        // Some servers set aside what they do not have.
+        if allocation != Allocation::Punch
+            && len > LARGE
+            && self.remote.space().await.is_ok_and(|space| space.total < len)
+        {
+            return Err(Errno(libc::EFBIG));
+        }
         self.remote.allocate(&open.file, offset..end, allocation).await
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::Command;
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, SeekFrom as Find, fallocate, seek};
+use rustix::fs::{FallocateFlags, Mode, OFlags, SeekFrom as Find, fallocate, seek};
 
 use crate::common::{Mounted, pattern};
 
@@ -43,6 +43,8 @@ fn room_is_set_aside() {
     assert_eq!(file.metadata().unwrap().len(), 3 * MIB);
     fallocate(&file, FallocateFlags::KEEP_SIZE, 0, 5 * MIB).unwrap();
     assert_eq!(file.metadata().unwrap().len(), 3 * MIB);
+    let huge = fallocate(&file, FallocateFlags::KEEP_SIZE, 1 << 61, 1 << 61);
+    assert_eq!(huge, Err(rustix::io::Errno::FBIG));
     let strange = fallocate(&file, FallocateFlags::COLLAPSE_RANGE, 0, MIB);
     assert_eq!(strange, Err(rustix::io::Errno::OPNOTSUPP));
 }
@@ -98,6 +100,25 @@ fn a_file_is_emptied_while_it_is_opened_and_cut_through_name_and_handle() {
     assert_eq!(kept.metadata().unwrap().size(), 1);
     emptied.set_len(5).unwrap();
     assert_eq!(fs::read(there.join("f")).unwrap(), b"n\0\0\0\0");
+}
+
+#[test]
+fn a_program_that_runs_is_not_emptied() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("running");
+    fs::copy("/usr/bin/sleep", here.join("sleep")).unwrap();
+    let mut running = Command::new(here.join("sleep")).arg("1000").spawn().unwrap();
+    let len = fs::metadata(there.join("sleep")).unwrap().len();
+    // For reading, and to be emptied: POSIX leaves that open, Linux does it.
+    let flags = OFlags::RDONLY | OFlags::TRUNC;
+    let refused = rustix::fs::open(here.join("sleep"), flags, Mode::empty()).unwrap_err();
+    assert_eq!(refused, rustix::io::Errno::TXTBSY);
+    let error = File::options().write(true).open(here.join("sleep")).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ETXTBSY));
+    assert_eq!(fs::metadata(there.join("sleep")).unwrap().len(), len);
+    assert!(running.try_wait().unwrap().is_none(), "it runs on");
+    running.kill().unwrap();
+    running.wait().unwrap();
 }
 
 #[test]
