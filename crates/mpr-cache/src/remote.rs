@@ -18,8 +18,9 @@ use crate::listing::CachedDirectory;
 use crate::names::{Asked, is_at_or_below};
 use crate::{Cached, Inner, locked};
 
-/// How long saying goodbye may wait for what was kept back.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// How long saying goodbye may wait for what was kept back; then it is told as lost. Only a file that is still open
+/// has any, and whoever ends a connection by force gives it a second.
+const GOODBYE: Duration = Duration::from_millis(700);
 
 /// An open file.
 #[derive(Debug)]

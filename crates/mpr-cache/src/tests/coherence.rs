@@ -456,7 +456,7 @@ fn play(rule: Rule, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn with_leases_everybody_sees_everything_at_once(steps in prop::collection::vec(step(), 1..70)) {
