@@ -134,7 +134,10 @@ impl Mounted {
 
     /// Nothing is left: no mount, no mount point, no record, no socket, no lock.
     pub fn is_gone(&self) -> bool {
-        let left = fs::read_dir(self.runtime.path().join("connections")).unwrap().count();
+        // What says that it ended without having been asked to is for the audit trail, and is no connection.
+        let left = fs::read_dir(self.runtime.path().join("connections")).unwrap();
+        let left =
+            left.filter(|file| file.as_ref().unwrap().path().extension() != Some("gone".as_ref())).count();
         self.connection().is_none() && !self.root.exists() && left == 0
     }
 }
