@@ -126,7 +126,6 @@ impl Trial {
             kind: if event == Event::Add { RESOURCETYPE_DISK } else { 0 },
             remote: Some(remote.as_slice()),
             provider: (event == Event::Cancel).then_some(empty.as_slice()),
-            simulation: true,
             ..listener::blank(match event {
                 Event::Add => host::Event::Add,
                 Event::Cancel => host::Event::Cancel,
