@@ -14,7 +14,7 @@ use crate::pieces::REQUEST;
 use crate::{Inner, locked};
 
 /// Reads up to this long are kept under a lease; longer ones are of somebody who reads a file once.
-const KEPT: usize = 256 << 10;
+const KEPT: usize = 64 << 10;
 /// Files up to this long are kept whole once they were read under a lease.
 const SMALL_FILE: u64 = 1 << 20;
 
@@ -96,10 +96,10 @@ impl<R: RemoteFs> Inner<R> {
             state.end().unwrap_or(u64::MAX).max(end),
             self.window() as u64,
         );
-        if let Some(ahead) = ahead {
-            self.fetch_ahead(handle, state, ahead, leased);
-        }
         drop(guard);
+        if let Some(ahead) = ahead {
+            self.fetch_ahead(handle, ahead, leased);
+        }
         Plan { parts, kept_back, end, leased }
     }
 
@@ -259,13 +259,7 @@ impl<R: RemoteFs> Inner<R> {
         Ok(data)
     }
 
-    fn fetch_ahead(
-        self: &Arc<Self>,
-        handle: &Arc<Handle<R::File>>,
-        state: &mut State<R::File>,
-        ahead: Range<u64>,
-        leased: bool,
-    ) {
+    fn fetch_ahead(self: &Arc<Self>, handle: &Arc<Handle<R::File>>, ahead: Range<u64>, leased: bool) {
         let step = if ahead.end - ahead.start >= REQUEST as u64 { REQUEST } else { REQUEST / 4 } as u64;
         let mut start = ahead.start;
         while start < ahead.end {
@@ -276,17 +270,16 @@ impl<R: RemoteFs> Inner<R> {
             let there = |other: &Arc<Fetch>| {
                 other.range.start < fetch.range.end && fetch.range.start < other.range.end
             };
-            if state.fetches.iter().any(there) || state.chunks.has(fetch.range.start) {
-                continue;
-            }
             let len = (fetch.range.end - fetch.range.start) as usize;
-            let Some(room) = self.memory.take(len) else {
-                // Room is made where no file is locked.
-                let inner = Arc::clone(self);
-                self.runtime.spawn(async move { inner.make_room(len) });
-                return;
-            };
-            state.begin_fetch(&fetch);
+            // Here, where no file is locked: room may have to be made.
+            let Some(room) = self.room(len) else { return };
+            {
+                let mut state = handle.body.state();
+                if state.fetches.iter().any(there) || state.chunks.has(fetch.range.start) {
+                    continue;
+                }
+                state.begin_fetch(&fetch);
+            }
             self.counters.ahead(len);
             let (inner, handle) = (Arc::clone(self), Arc::clone(handle));
             self.runtime.spawn(async move {
