@@ -3,12 +3,13 @@
 
 use crate::verdict::Known;
 
-const LOCAL: &str = "locks hold on one machine only";
-
 pub(super) const KNOWN: &[Known] = &[
     Known { case: "stress/link", because: "there are no hard links" },
     Known { case: "stress/symlink", because: "there are no symbolic links" },
-    Known { case: "database/writers on two mounts", because: LOCAL },
+    Known {
+        case: "two/what one writes the other reads",
+        because: "a file another client renamed over a cached one is not seen",
+    },
     Known { case: "stress/access", because: "modes other than read-only are not kept on the server" },
     Known { case: "stress/fsize", because: "fallocate takes sizes no file can have" },
 ];
