@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, Mode, OFlags, SeekFrom as Find, fallocate, seek};
 
-use crate::common::{Mounted, pattern};
+use crate::common::{Mounted, eventually, pattern};
 
 const MIB: u64 = 1 << 20;
 
@@ -133,6 +133,8 @@ fn what_two_machines_append_is_all_there() {
     let mut expected = String::new();
     for line in 0..20 {
         let file = if line % 2 == 0 { &mut one } else { &mut other };
+        // In the same moment it takes a lock; a moment later, the other machine has heard of it.
+        eventually("it is seen here", || file.metadata().unwrap().len() == expected.len() as u64);
         let line = format!("line {line}\n");
         file.write_all(line.as_bytes()).unwrap();
         expected.push_str(&line);
