@@ -155,9 +155,12 @@ impl Names {
         Some(entries.into_iter().map(|(_, entry)| entry).collect())
     }
 
-    /// What `path` stands for is about to change here. What comes of it may be told to [`Names::changed`].
+    /// What `path` stands for is about to change here. What comes of it may be told to [`Names::changed`]. The
+    /// directory it is in changes too: what it lists, and its times.
     pub(crate) fn touch(&mut self, path: &str) -> Moment {
-        self.moments.touch_listing(split(path).0);
+        let (parent, _) = split(path);
+        self.moments.touch_listing(parent);
+        self.moments.touch_name(parent);
         self.moments.touch_name(path)
     }
 

@@ -1,7 +1,9 @@
 //! Files that programs have closed and that stay open for a while: whoever opens them again asks nobody.
 //!
 //! Only under leases of reading and of the handle, and only what was neither written nor locked through it. When
-//! a name is to be removed or renamed here, what is parked under it is closed first.
+//! a name is to be removed or renamed here, what is parked under it is closed first. A lease is on the file that was
+//! opened, not on its name: others may give that to another file, and no lease is taken back. So what is parked is
+//! opened by a name only while the name is known to stand for it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -90,6 +92,11 @@ impl<R: RemoteFs> Inner<R> {
                 .rposition(|parked| parked.handle.access == access && *locked(&parked.handle.path) == path)?;
             places.parked.remove(place).handle
         };
+        let named = locked(&self.names).find(path, self.lifetime()).flatten();
+        if named.is_none_or(|named| named.id != handle.body.id) {
+            self.close_unparked(handle);
+            return None;
+        }
         let lease = self.lease_of(&handle, &mut handle.body.state());
         match self.attributes_of(&handle) {
             Some(now) if lease.read && lease.handle => Some((handle, now)),

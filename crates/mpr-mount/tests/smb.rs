@@ -314,6 +314,48 @@ fn what_others_do_on_the_server_is_seen() {
 }
 
 #[test]
+fn a_file_that_another_machine_renames_over_one_that_is_read_here_is_read_here() {
+    let (one, other) = (Mounted::share("rw"), Mounted::share("rw"));
+    let (here, _) = one.place("renamed-over");
+    let there = other.root.join("renamed-over");
+    let reads = |what: &str| fs::read_to_string(here.join("f")).is_ok_and(|text| text == what);
+    // What the server tells of names that were given and taken here is taken for that, for a while.
+    fs::write(here.join("g"), "mine").unwrap();
+    fs::rename(here.join("g"), here.join("f")).unwrap();
+    fs::remove_file(here.join("f")).unwrap();
+    fs::write(there.join("f"), "old").unwrap();
+    eventually("the first file is read", || reads("old"));
+    fs::write(there.join("g"), "another").unwrap();
+    fs::rename(there.join("g"), there.join("f")).unwrap();
+    // Reading it all the while keeps it open here, under a lease that nobody takes back.
+    eventually("the second file is read", || reads("another"));
+}
+
+#[test]
+fn what_is_done_in_a_directory_changes_its_time_at_once() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("times-of-directories");
+    // Servers count in tenths of a microsecond.
+    let time = |directory: &Path| {
+        let now = fs::metadata(directory).unwrap();
+        (now.mtime(), now.mtime_nsec() / 100)
+    };
+    let (one, other) = (here.join("one"), here.join("other"));
+    let steps: [(&str, &dyn Fn()); 5] = [
+        ("a file made", &|| drop(File::create_new(&one).unwrap())),
+        ("a file renamed", &|| fs::rename(&one, &other).unwrap()),
+        ("a file removed", &|| fs::remove_file(&other).unwrap()),
+        ("a directory made", &|| fs::create_dir(&one).unwrap()),
+        ("a directory removed", &|| fs::remove_dir(&one).unwrap()),
+    ];
+    for (what, step) in steps {
+        assert_eq!(time(&here), time(&there), "before {what}");
+        step();
+        assert_eq!(time(&here), time(&there), "{what}");
+    }
+}
+
+#[test]
 fn a_directory_inside_a_share_can_be_what_is_mounted() {
     let samba = Samba::shared();
     fs::create_dir_all(samba.data("rw").join("deep/inside")).unwrap();

@@ -107,6 +107,44 @@ async fn what_is_done_here_is_seen_here_at_once() {
 }
 
 #[tokio::test]
+async fn what_is_done_here_in_a_directory_changes_its_times_at_once() {
+    let world = World::new(NONE).await;
+    world.here.set_lifetime(Duration::from_secs(3600));
+    let cached = &world.cached;
+    cached.make_directory("d").await.unwrap();
+    let asked = async |path: &str| {
+        world.here.forget_counts();
+        cached.stat(path).await.unwrap();
+        cached.stat(path).await.unwrap();
+        world.here.count(Call::Stat)
+    };
+    for directory in ["", "d"] {
+        let (one, other) = match directory {
+            "" => ("x", "y"),
+            _ => ("d/x", "d/y"),
+        };
+        asked(directory).await;
+        assert_eq!(asked(directory).await, 0);
+        world.made(one).await;
+        assert_eq!(asked(directory).await, 1, "created");
+        cached.link(one, other).await.unwrap();
+        assert_eq!(asked(directory).await, 1, "linked");
+        cached.remove_file(other, false).await.unwrap();
+        assert_eq!(asked(directory).await, 1, "removed");
+        cached.rename(one, other, false).await.unwrap();
+        assert_eq!(asked(directory).await, 1, "renamed");
+        cached.make_symlink(one, "z").await.unwrap();
+        assert_eq!(asked(directory).await, 1, "linked by name");
+        cached.remove_file(one, false).await.unwrap();
+        asked(directory).await;
+        cached.make_directory(one).await.unwrap();
+        assert_eq!(asked(directory).await, 1, "a directory made");
+        cached.remove_directory(one).await.unwrap();
+        assert_eq!(asked(directory).await, 1, "a directory removed");
+    }
+}
+
+#[tokio::test]
 async fn what_was_done_here_needs_no_question() {
     let world = World::new(NONE).await;
     let _file = world.made("a").await;

@@ -70,6 +70,38 @@ async fn what_others_write_is_read_by_who_opens_again() {
     assert_eq!(visit(&world, "a").await, "new");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_name_that_others_gave_to_another_file_opens_that_though_no_lease_was_taken_back() {
+    let world = World::new(ALL).await;
+    world.here.set_lifetime(Duration::from_secs(10));
+    world.file("a", b"old").await;
+    world.file("b", b"new").await;
+    visit(&world, "a").await;
+    world.there.rename_over("b", "a");
+    // Opening it again and again does not make what is known of it younger.
+    for _ in 0..4 {
+        advance(Duration::from_millis(1200)).await;
+        visit(&world, "a").await;
+    }
+    advance(Duration::from_millis(200)).await;
+    assert_eq!(visit(&world, "a").await, "new");
+}
+
+#[tokio::test]
+async fn a_file_that_lost_its_name_while_it_was_open_is_not_opened_by_it_again() {
+    let world = World::new(ALL).await;
+    world.here.watch(Duration::from_secs(3600));
+    world.file("a", b"old").await;
+    world.file("b", b"new").await;
+    until(|| locked(&world.events).len() == 4).await;
+    let (file, _) = world.cached.open("a", READ).await.unwrap();
+    world.there.rename_over("b", "a");
+    until(|| locked(&world.events).last().is_some_and(|told| told == "renamed a")).await;
+    assert_eq!(world.read(&file, 0, 3).await, "old");
+    world.cached.close(&file).await;
+    assert_eq!(visit(&world, "a").await, "new");
+}
+
 #[tokio::test]
 async fn what_is_parked_is_not_opened_for_more_than_it_was() {
     let world = World::new(ALL).await;

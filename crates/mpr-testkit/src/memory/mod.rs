@@ -158,6 +158,18 @@ impl MemoryFs {
         self.tell(Event::Missed);
     }
 
+    /// Gives a name to another file as servers do that take back no lease for it. Who watches is told.
+    ///
+    /// # Panics
+    ///
+    /// If there is nothing to rename.
+    pub fn rename_over(&self, from: &str, to: &str) {
+        let mut server = self.server();
+        server.tree.rename(from, to, true).expect("both are files");
+        server.renamed(self.client.number, from);
+        server.renamed(self.client.number, to);
+    }
+
     /// How often this client has called this. [`mpr_remotefs::RemoteFs::settle`], `lease` and what never goes to
     /// a server are not counted.
     #[must_use]

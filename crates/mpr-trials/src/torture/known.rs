@@ -6,10 +6,6 @@ use crate::verdict::Known;
 pub(super) const KNOWN: &[Known] = &[
     Known { case: "stress/link", because: "there are no hard links" },
     Known { case: "stress/symlink", because: "there are no symbolic links" },
-    Known {
-        case: "two/what one writes the other reads",
-        because: "a file another client renamed over a cached one is not seen",
-    },
     Known { case: "stress/access", because: "modes other than read-only are not kept on the server" },
     Known { case: "stress/fsize", because: "fallocate takes sizes no file can have" },
 ];
