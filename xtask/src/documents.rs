@@ -101,7 +101,9 @@ fn every_test_that_keeps_a_threat_out_is_there() {
         });
     let missing: Vec<&str> = named
         .filter(|name| {
+            // Those of the zoo stand in the table of a macro.
             !sources.contains(&format!("fn {name}("))
+                && !sources.contains(&format!("\n    {name}: \""))
                 && !root().join(format!("fuzz/targets/{name}.rs")).exists()
         })
         .collect();

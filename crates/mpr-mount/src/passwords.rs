@@ -28,13 +28,16 @@ pub(crate) async fn or_kept(
     apart(LOOKING, move || mpr_secrets::find(&account)).await.ok().flatten()
 }
 
-/// The server has taken `password`: whatever else is kept for this account is out of date.
-pub(crate) fn renew(server: &Server, login: &Login, password: Zeroizing<String>) {
+/// The server has taken `password`: whatever else is kept for this account is out of date. Waits for that a little,
+/// so that a connection which is ended at once leaves no old password behind, and has it go on by itself where the
+/// desktop asks its user.
+pub(crate) async fn renew(server: &Server, login: &Login, password: Zeroizing<String>) {
     let Some(account) = account(server, login) else { return };
-    tokio::spawn(apart(KEEPING, move || match mpr_secrets::find(&account)? {
+    let renewed = tokio::spawn(apart(KEEPING, move || match mpr_secrets::find(&account)? {
         Some(kept) if kept != password => mpr_secrets::save(&account, &password).map(drop),
         _ => Ok(()),
     }));
+    let _ = tokio::time::timeout(LOOKING, renewed).await;
 }
 
 pub(crate) async fn keep(

@@ -308,7 +308,7 @@ async fn mount_and_announce(
                 connected => {
                     let remote = connected?.with_links_in_files(mount.taste.symlinks_in_files);
                     if let Some(given) = given {
-                        passwords::renew(&mount.server, &mount.login, given);
+                        passwords::renew(&mount.server, &mount.login, given).await;
                     }
                     remote
                 }

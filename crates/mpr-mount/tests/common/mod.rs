@@ -154,3 +154,11 @@ pub fn names(directory: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// A program that minds signals, whatever ours was told to ignore when it was started.
+#[allow(dead_code, reason = "not every test program sends signals")]
+pub fn run_of(name: &str) -> std::process::Command {
+    let mut program = std::process::Command::new("env");
+    program.args(["--default-signal", name]);
+    program
+}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mpr_testkit::Samba;
 
-use crate::common::{Mounted, eventually, pattern};
+use crate::common::{Mounted, eventually, pattern, run_of};
 
 /// A share of a server that nobody else is kept waiting by.
 fn alone() -> Mounted {
@@ -25,7 +25,7 @@ fn waits(child: &Child) -> bool {
 
 /// A program that has `file` open as its third descriptor and has said so. It does `what` when it is told.
 fn opened(file: &Path, what: &str) -> Child {
-    let mut child = Command::new("sh")
+    let mut child = run_of("sh")
         .args(["-c", &format!("exec 3<\"$0\"; echo open; read go; exec {what}")])
         .arg(file)
         .stdin(Stdio::piped())
@@ -77,7 +77,7 @@ fn who_looks_up_lists_or_changes_something_on_a_silent_server_is_killed_at_once(
     let mounted = alone();
     for command in ["stat none", "ls .", "mkdir new", "rm f", "mv f g", "df ."] {
         fs::write(mounted.samba.data("rw").join("f"), "").unwrap();
-        let mut shell = Command::new("sh");
+        let mut shell = run_of("sh");
         shell.args(["-c", &format!("read go; exec {command}")]).current_dir(&mounted.root);
         let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         mounted.samba.freeze();
@@ -93,7 +93,7 @@ fn an_open_that_nobody_waits_for_any_more_leaves_no_handle() {
     let mounted = alone();
     let there = mounted.samba.data("rw").join("f");
     fs::write(&there, "f").unwrap();
-    let mut shell = Command::new("sh");
+    let mut shell = run_of("sh");
     shell.args(["-c", "read go; exec 3<f; read go"]).current_dir(&mounted.root);
     let mut child = shell.stdin(Stdio::piped()).spawn().unwrap();
     assert_eq!(fs::metadata(mounted.root.join("f")).unwrap().len(), 1);
@@ -127,7 +127,7 @@ fn a_timer_does_not_interrupt_who_reads() {
         print defined($read) ? "read $read\n" : "failed: $!\n";
         print "rung\n" if $rung;
     "#;
-    let mut perl = Command::new("perl");
+    let mut perl = run_of("perl");
     perl.args(["-e", program]).arg(mounted.root.join("f"));
     let mut child = perl.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -154,7 +154,7 @@ fn who_catches_the_signal_that_asks_it_to_end_gets_the_chance_to() {
         open(my $file, '<', $ARGV[0]) or die; $| = 1; print "open\n"; <STDIN>;
         sysread($file, my $bytes, 4096, 0);
     "#;
-    let mut perl = Command::new("perl");
+    let mut perl = run_of("perl");
     perl.args(["-e", program]).arg(mounted.root.join("f"));
     let mut child = perl.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());

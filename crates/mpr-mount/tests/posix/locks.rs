@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Mounted, eventually};
+use crate::common::{Mounted, eventually, run_of};
 
 /// Sets or asks for a lock of `fcntl`. `end` is not in it.
 fn fcntl(file: &File, command: i32, kind: i32, range: std::ops::Range<i64>) -> io::Result<libc::flock> {
@@ -132,7 +132,7 @@ fn who_waits_for_a_lock_is_ended_by_a_signal_and_does_not_get_it_later() {
     let two = Two::mounts("lock-signal");
     let holder = two.in_a();
     holder.lock().unwrap();
-    let mut waiter = Command::new("flock").arg(two.a.root.join(&two.name)).arg("true").spawn().unwrap();
+    let mut waiter = run_of("flock").arg(two.a.root.join(&two.name)).arg("true").spawn().unwrap();
     let place = format!("/proc/{}/wchan", waiter.id());
     eventually("it waits", || fs::read_to_string(&place).is_ok_and(|place| place.contains("request_wait")));
     Command::new("kill").args(["-INT", &waiter.id().to_string()]).status().unwrap();
