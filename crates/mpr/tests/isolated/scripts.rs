@@ -217,6 +217,23 @@ fn the_link_is_brought_up_before_and_taken_down_if_nothing_comes_of_it() {
     }
 }
 
+#[test]
+fn the_desktop_is_told_what_came_of_it() {
+    for (answer, said) in [("0", "is connected"), ("53", "could not be connected (code 53)")] {
+        _ = mpr_testkit::mpr_host();
+        let env = TestEnv::new().without_builtin_providers();
+        let provider = provider(&env, &format!("return {answer};"));
+        let tell = env.root().join("tell");
+        fs::write(&tell, format!("#!/bin/sh\nprintf '%s\\n' \"$3\" >> {:?}\n", trace_file(&env))).unwrap();
+        fs::set_permissions(&tell, fs::Permissions::from_mode(0o755)).unwrap();
+        let env = env.provider_library("p1", "P1", provider);
+        let env = example(env, "tell-desktop", &[&tell]);
+        let (got, told) = run(&env, "a");
+        assert_eq!(got[0].status.to_string(), answer, "{told}");
+        assert_eq!(trace(&env).pop(), Some(format!("Z: {said}")), "{told}");
+    }
+}
+
 /// A pin for the script of this name.
 fn pin(env: &TestEnv, name: &str) -> mpr::Pin {
     mpr::Pin::of(&fs::read(env.root().join(format!("{name}.sh"))).unwrap())
