@@ -205,7 +205,7 @@ fn a_lease_is_given_back_when_the_kernel_has_forgotten_what_it_read() {
 }
 
 #[test]
-fn a_close_reports_what_could_not_be_written() {
+fn a_write_and_a_sync_report_what_could_not_be_written() {
     let world = World::watching();
     let mut file = File::create(world.root.join("f")).unwrap();
     world.here.fail(Call::Write, Errno(libc::ENOSPC));
