@@ -22,6 +22,13 @@ const PACKAGES: &[Package] = &[
         file: "/usr/bin/smbclient",
         needed_for: "a second opinion on the SMB server",
     },
+    Package { name: "krb5-kdc", file: "/usr/sbin/krb5kdc", needed_for: "a private Kerberos realm" },
+    Package {
+        name: "krb5-admin-server",
+        file: "/usr/sbin/kadmin.local",
+        needed_for: "a private Kerberos realm",
+    },
+    Package { name: "krb5-user", file: "/usr/bin/kinit", needed_for: "tickets of that realm" },
     Package { name: "fuse3", file: "/usr/bin/fusermount3", needed_for: "mounts without privileges" },
     Package { name: "dbus-daemon", file: "/usr/bin/dbus-daemon", needed_for: "a private session bus" },
     Package {
@@ -110,7 +117,13 @@ fn install(packages: &'static [Package]) -> Result<()> {
     run(apt().args(["install", "-y", "-qq", "--no-install-recommends"]).args(&names))?;
     // Packages start servers of their own; ours are private and need none of them. One that was here before
     // is somebody's, and stays.
-    for (package, service) in [("samba", "smbd"), ("samba", "nmbd"), ("openssh-server", "ssh")] {
+    for (package, service) in [
+        ("samba", "smbd"),
+        ("samba", "nmbd"),
+        ("openssh-server", "ssh"),
+        ("krb5-kdc", "krb5-kdc"),
+        ("krb5-admin-server", "krb5-admin-server"),
+    ] {
         if names.contains(&package) {
             _ = Command::new("service").args([service, "stop"]).output();
         }

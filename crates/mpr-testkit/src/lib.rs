@@ -8,6 +8,7 @@
 //!   checks the fate of its contexts, for tests with many operations at once.
 //! * [`MemoryFs`]: a remote file system in memory, shared by several clients, that can be slow, fail, and take leases back.
 //! * [`zoo`]: plug-ins with one sin each.
+//! * [`Realm`]: a private Kerberos realm, with SMB servers that belong to it.
 //! * [`Samba`], [`RuntimeDir`] and [`mpr_mount`]: a private SMB server, and what it takes to mount its shares.
 //!
 //! Nothing here waits for longer than until something has happened, and everything made on disk is gone when its owner is dropped.
@@ -24,6 +25,8 @@ mod model;
 mod notifyee;
 mod provider;
 #[cfg(target_os = "linux")]
+mod realm;
+#[cfg(target_os = "linux")]
 mod samba;
 mod script;
 pub mod zoo;
@@ -39,6 +42,8 @@ pub use memory::{Call, Held, MemoryDirectory, MemoryFile, MemoryFs};
 pub use model::ModelNetwork;
 pub use notifyee::{Notification, ScriptedNotifyee};
 pub use provider::ScriptedProvider;
+#[cfg(target_os = "linux")]
+pub use realm::Realm;
 #[cfg(target_os = "linux")]
 pub use samba::Samba;
 pub use script::{Pass, Record, Script, Transcript};

@@ -11,6 +11,7 @@
 //! | `dfs` | a DFS root: `to-rw` in it leads to `rw` of the same server |
 //! | `lp1` | a printer |
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -33,6 +34,7 @@ pub struct Samba {
     directory: tempfile::TempDir,
     port: u16,
     user: String,
+    surroundings: Vec<(OsString, OsString)>,
     main: Mutex<Child>,
 }
 
@@ -53,10 +55,15 @@ impl Samba {
     /// Starts a server with these lines added to the global section of its configuration.
     #[must_use]
     pub fn with(extra: &str) -> Samba {
+        Samba::in_surroundings(extra, &[])
+    }
+
+    /// As [`Samba::with`], with these variables in the server's environment.
+    pub(crate) fn in_surroundings(extra: &str, variables: &[(OsString, OsString)]) -> Samba {
         // Between choosing a free port and taking it, another test may be faster.
         let mut last = String::new();
         for _ in 0..5 {
-            match Samba::try_start(extra) {
+            match Samba::try_start(extra, variables) {
                 Ok(samba) => return samba,
                 Err(error) => last = error,
             }
@@ -144,7 +151,7 @@ impl Samba {
     /// With Samba's own words if it does not start.
     pub fn start_again(&self) {
         let mut main = self.main();
-        *main = launch(self.directory.path()).expect("smbd starts again");
+        *main = launch(self.directory.path(), &self.surroundings).expect("smbd starts again");
         drop(main);
         self.wait_until_it_listens().expect("smbd listens again");
     }
@@ -153,7 +160,7 @@ impl Samba {
         self.main.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_start(extra: &str) -> Result<Samba, String> {
+    fn try_start(extra: &str, variables: &[(OsString, OsString)]) -> Result<Samba, String> {
         let directory = tempfile::Builder::new().prefix("mpr-samba-").tempdir().map_err(text)?;
         let root = directory.path();
         let port = free_port().map_err(text)?;
@@ -163,8 +170,8 @@ impl Samba {
         let configuration = root.join("smb.conf");
         fs::write(&configuration, configuration_text(root, port, extra)).map_err(text)?;
         set_password(&configuration, &user, Samba::PASSWORD)?;
-        let main = Mutex::new(launch(root)?);
-        let samba = Samba { directory, port, user, main };
+        let main = Mutex::new(launch(root, variables)?);
+        let samba = Samba { directory, port, user, surroundings: variables.to_vec(), main };
         samba.wait_until_it_listens()?;
         Ok(samba)
     }
@@ -243,9 +250,10 @@ impl Drop for Samba {
 }
 
 /// Starts the main process of the server in `root`.
-fn launch(root: &Path) -> Result<Child, String> {
+fn launch(root: &Path, variables: &[(OsString, OsString)]) -> Result<Child, String> {
     let log = fs::File::create(root.join("log/output")).map_err(text)?;
     samba("smbd")
+        .envs(variables.iter().cloned())
         .arg("--foreground")
         .arg(format!("--configfile={}", root.join("smb.conf").display()))
         .arg(format!("--log-basename={}", root.join("log").display()))
@@ -381,7 +389,7 @@ fn missing(error: io::Error) -> String {
     error.to_string()
 }
 
-fn free_port() -> io::Result<u16> {
+pub(crate) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
@@ -400,7 +408,7 @@ fn parent_and_name(pid: u32) -> Option<(u32, String)> {
     Some((rest.split_whitespace().nth(1)?.parse().ok()?, name.to_owned()))
 }
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(crate) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
