@@ -147,8 +147,9 @@ pub(crate) fn connect(
             return Err(failure);
         };
         tries += 1;
-        // Before anybody was asked, "none was given" is no news.
-        if wish.password.is_some() || refusal.status != Status::BAD_PASSWORD {
+        // Before anybody was asked, "none was given" is no news; that a ticket is of no use, is.
+        let none_given = wish.password.is_none() && refusal.status == Status::BAD_PASSWORD;
+        if !none_given || refusal.extended.text.to_string_lossy().contains("Kerberos") {
             output.note(format_args!("{}", clean(&why_asked(refusal))));
         }
         if !ask(terminal, wish, questions)? {

@@ -105,6 +105,8 @@ fn connection(router: &Router, places: &Places, one: &Connection) -> Facts {
         facts.add("open_files", "Open files", health.map(|health| health.open_files));
         facts.add("reconnects", "Reconnects", health.map(|health| health.reconnects));
         facts.add("security", "Security", health.map(|health| health.security.clone()));
+        let authentication = health.map(|health| health.authentication.clone()).filter(|by| !by.is_empty());
+        facts.add("authentication", "Logged in by", authentication);
     }
     facts
 }

@@ -48,7 +48,7 @@ impl Helped {
         let well = match reply {
             Some(Reply::Status(health)) => {
                 let connected = health.connected;
-                self.health = Some(health);
+                self.health = Some(*health);
                 connected
             }
             // One that sleeps with a question before it will not answer the next one either. One that is awake has not

@@ -163,6 +163,7 @@ fn lines(helped: &Helped, facts: &Map<String, Value>) -> Vec<(&'static str, Stri
     let mut lines = vec![("state", in_words(helped))];
     let mut add = |label, text: Option<String>| lines.extend(text.map(|text| (label, text)));
     add("protocol", text("security"));
+    add("logged in by", text("authentication"));
     add("signing", text("signing"));
     add("encryption", text("encryption"));
     add(

@@ -37,7 +37,7 @@ pub enum Order {
 #[non_exhaustive]
 pub enum Reply {
     /// To [`Order::Status`].
-    Status(Health),
+    Status(Box<Health>),
     /// To [`Order::ListShares`].
     Shares {
         /// They, as many as fit into one frame.
@@ -63,6 +63,9 @@ pub struct Health {
     pub resumed: u64,
     /// Protocol version, signing and encryption, for people.
     pub security: String,
+    /// How the user was proved to the server, and why not by a ticket where one was to be had, for people.
+    #[serde(default)]
+    pub authentication: String,
     /// How messages are signed where they are not encrypted; empty if they are not.
     #[serde(default)]
     pub signing: String,

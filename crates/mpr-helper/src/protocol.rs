@@ -38,6 +38,12 @@ pub enum Login {
     Anonymous,
     /// The server's guest account, because the caller asked for it.
     Guest,
+    /// The caller's user, because nobody was named: without a password whoever the user's Kerberos ticket is for, else
+    /// the account of this name.
+    Own {
+        /// Name of the caller's user.
+        user: String,
+    },
     /// An account of the server or of a domain.
     Account {
         /// Name of the account, possibly `user@domain`.

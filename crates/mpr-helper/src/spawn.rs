@@ -31,7 +31,8 @@ pub const MPR_MOUNT: &str = "mpr-mount";
 pub const MPR_HOST: &str = "mpr-host";
 
 /// What a mounting helper needs of the caller's environment.
-const GIVEN_TO_MOUNTS: [&str; 2] = ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"];
+const GIVEN_TO_MOUNTS: [&str; 4] =
+    ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "KRB5CCNAME", "KRB5_CONFIG"];
 
 /// What a notification library may need of the caller's environment. A process with elevated privileges gives
 /// nothing of it on.
@@ -145,7 +146,7 @@ impl Helper {
         // Ignored by a helper that inherits elevated privileges; then both sides use the system's directory.
         command.env("MPR_RUNTIME_DIR", runtime);
         if !dirs::is_elevated() {
-            // Where to ask for kept passwords, which it does only if that is this user's own.
+            // Where to ask for kept passwords and tickets, which it does only if that is this user's own.
             let given = GIVEN_TO_MOUNTS.iter().filter_map(|name| Some((name, env::var_os(name)?)));
             command.envs(given);
         }

@@ -18,4 +18,5 @@ pub mod nodes;
 mod passwords;
 pub mod place;
 pub mod process;
+mod proof;
 pub mod serve;

@@ -80,12 +80,16 @@ fn kept_in(place: Place) -> KeptIn {
 
 /// Whose password it would be; guests and nobody have none.
 fn account(server: &Server, login: &Login) -> Option<Account> {
-    let Login::Account { user, domain } = login else { return None };
+    let (user, domain) = match login {
+        Login::Account { user, domain } => (user, domain.as_str()),
+        Login::Own { user } => (user, ""),
+        Login::Guest | Login::Anonymous => return None,
+    };
     let server = match server.port {
         Some(port) => format!("//{}@{port}", server.host),
         None => format!("//{}", server.host),
     };
-    let user = if domain.is_empty() { user.clone() } else { format!(r"{domain}\{user}") };
+    let user = if domain.is_empty() { user.to_owned() } else { format!(r"{domain}\{user}") };
     Account::new(&server, &user)
 }
 

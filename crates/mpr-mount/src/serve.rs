@@ -26,7 +26,7 @@ use mpr_helper::protocol::{
 };
 use mpr_helper::record::{Process, Record, Records, SCHEMA, Slot};
 use mpr_remotefs::{Browse, Reached, RemoteFs};
-use mpr_smb::{Settings, SmbFs, Target};
+use mpr_smb::{Proof, Settings, SmbFs, Target};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
@@ -39,6 +39,7 @@ use crate::filesystem::{Look, Mounted};
 use crate::journal;
 use crate::passwords;
 use crate::place::{self, internal};
+use crate::proof::{self, Proved};
 
 /// How long a caller may take over its request, and over an order on the control socket.
 const ASKING: Duration = Duration::from_secs(10);
@@ -174,9 +175,12 @@ async fn answer(
     let gone = |_: io::Error| Failure::new(Status::CANCEL, "the caller has gone");
     match request {
         Request::ListShares { server, login, .. } => {
-            let password = passwords::or_kept(password, &server, &login).await;
-            let target = target(server, login, password, false, &Taste::default());
-            let shares = in_time(&target.host.clone(), mpr_smb::list_shares(&target, &on_stage)).await?;
+            let list = async |proof, password| {
+                let target = target(&server, &login, (proof, password), false, &Taste::default());
+                mpr_smb::list_shares(&target, &on_stage).await
+            };
+            let listed = proof::by_what_there_is(&server, &login, password, list);
+            let shares = in_time(&server.host, listed).await?.reached;
             for some in shares.chunks(SHARES_AT_ONCE) {
                 let shares: Vec<Share> = some.to_vec();
                 caller.tell(&Event::Shares { shares }).map_err(gone)?;
@@ -185,9 +189,12 @@ async fn answer(
             Ok(None)
         }
         Request::Probe { server, share, login, .. } => {
-            let password = passwords::or_kept(password, &server, &login).await;
-            let target = target(server, login, password, false, &Taste::default());
-            let kind = in_time(&target.host.clone(), mpr_smb::probe(&target, &share, &on_stage)).await?;
+            let probe = async |proof, password| {
+                let target = target(&server, &login, (proof, password), false, &Taste::default());
+                mpr_smb::probe(&target, &share, &on_stage).await
+            };
+            let probed = proof::by_what_there_is(&server, &login, password, probe);
+            let kind = in_time(&server.host, probed).await?.reached;
             caller.tell(&Event::Done { kind }).map_err(gone)?;
             Ok(None)
         }
@@ -241,9 +248,9 @@ async fn addresses_of(host: &str) -> Reached<Vec<IpAddr>> {
 }
 
 fn target(
-    server: Server,
-    login: Login,
-    password: Option<Zeroizing<String>>,
+    server: &Server,
+    login: &Login,
+    (proof, password): (Proof, Option<Zeroizing<String>>),
     require_encryption: bool,
     taste: &Taste,
 ) -> Target {
@@ -252,7 +259,15 @@ fn target(
         patience: taste.timeout_ms.map_or(usual.patience, |timeout| Duration::from_millis(timeout.into())),
         encrypt: taste.encrypt.unwrap_or(usual.encrypt),
     };
-    Target { host: server.host, port: server.port, login, password, require_encryption, settings }
+    Target {
+        host: server.host.clone(),
+        port: server.port,
+        login: login.clone(),
+        proof,
+        password,
+        require_encryption,
+        settings,
+    }
 }
 
 async fn in_time<T>(host: &str, work: impl Future<Output = Reached<T>>) -> Reached<T> {
@@ -268,7 +283,7 @@ async fn in_time<T>(host: &str, work: impl Future<Output = Reached<T>>) -> Reach
 }
 
 async fn mount_and_announce(
-    mount: Mount,
+    mut mount: Mount,
     password: Option<Zeroizing<String>>,
     caller: &Caller,
 ) -> Reached<Serving> {
@@ -288,43 +303,37 @@ async fn mount_and_announce(
         )
     })?;
 
+    let remark;
     // A request names its protocol; there is one so far, and a new one is a new arm here.
     let remote = match mount.server.protocol {
         Protocol::Smb => {
-            let host = mount.server.host.clone();
-            let given = password.clone();
-            let password = passwords::or_kept(password, &mount.server, &mount.login).await;
-            let used_kept = given.is_none() && password.is_some();
-            let (server, login) = (mount.server.clone(), mount.login.clone());
-            let target = target(server, login, password, mount.require_encryption, &mount.taste);
+            let Mount { server, login, share, path, require_encryption, taste, .. } = &mount;
             let on_stage = |stage| caller.stage(stage);
-            let connected =
-                in_time(&host, SmbFs::connect(target, &mount.share, &mount.path, &on_stage)).await;
-            match connected {
-                Err(failure) if used_kept && failure.status == Status::LOGON_FAILURE.0 => {
-                    let message = format!("{}; it was the password that is kept", failure.message);
-                    return Err(Failure { message, ..failure });
-                }
-                connected => {
-                    let remote = connected?.with_links_in_files(mount.taste.symlinks_in_files);
-                    if let Some(given) = given {
-                        passwords::renew(&mount.server, &mount.login, given).await;
-                    }
-                    remote
-                }
+            let connect = async |proof, password| {
+                let target = target(server, login, (proof, password), *require_encryption, taste);
+                SmbFs::connect(target, share, path, &on_stage).await
+            };
+            let connected = proof::by_what_there_is(server, login, password.clone(), connect);
+            let Proved { reached, remark: why } = in_time(&server.host, connected).await?;
+            remark = why;
+            if let Some(given) = password {
+                passwords::renew(server, login, given).await;
             }
+            reached.with_links_in_files(taste.symlinks_in_files)
         }
         _ => return Err(Failure::new(Status::NOT_SUPPORTED, "mpr-mount does not speak this protocol")),
     };
 
     caller.stage(Stage::Mounting);
+    // Whoever named nobody is whom the ticket is for, and can name that one when connecting again.
+    mount.naming.user = mount.naming.user.or_else(|| remote.principal());
     let named = mount.naming.remote.clone();
     let on_loss = move |loss: &_| journal::lost(&named, loss);
     let remote = Cached::with(remote, Options { on_loss: Some(Arc::new(on_loss)), ..Options::default() });
     let Taste { file_mode, directory_mode, .. } = mount.taste;
     let look = Look::of(mount.uid, mount.gid).with_modes(file_mode, directory_mode);
     let filesystem = Mounted::new(remote, Handle::current(), look);
-    let serving = Serving::begin(&mount, slot, connections, lock, filesystem).await?;
+    let serving = Serving::begin(&mount, slot, connections, lock, filesystem, remark).await?;
     // From here on a caller that has gone takes the connection with it: nobody would know of it.
     if let Err(error) = caller.tell(&Event::Done { kind: ShareKind::Disk }) {
         return Err(internal("the caller has gone", &error));
@@ -403,6 +412,8 @@ struct Serving {
     unmounted: Arc<Notify>,
     /// Whether its end would be one that nobody has ordered: such a one is left on record.
     wanted: AtomicBool,
+    /// Why the user was not proved by the ticket there is.
+    remark: Option<String>,
 }
 
 impl Drop for Serving {
@@ -422,6 +433,7 @@ impl Serving {
         connections: Connections,
         lock: Lock,
         filesystem: Mounted<Cached<SmbFs>>,
+        remark: Option<String>,
     ) -> Reached<Serving> {
         let wanted = Path::new(&mount.mount_point);
         let mount_point = place::prepare(wanted, mount.own_mount_point)?;
@@ -466,6 +478,7 @@ impl Serving {
             control,
             unmounted: Arc::clone(&unmounted),
             wanted: AtomicBool::new(false),
+            remark,
         };
         let started = start_session(filesystem, device, unmounted).await;
         let recorded =
@@ -544,7 +557,10 @@ impl Serving {
             Order::Status => {
                 let mut health = self.filesystem.remote().health();
                 health.open_files = self.filesystem.open_files();
-                (Reply::Status(health), false)
+                if let Some(why) = &self.remark {
+                    health.authentication = format!("{}; {why}", health.authentication);
+                }
+                (Reply::Status(Box::new(health)), false)
             }
             Order::ListShares => match self.filesystem.remote().shares().await {
                 Ok(shares) => (fitting(shares), false),

@@ -186,9 +186,12 @@ fn every_version_of_the_protocol_is_spoken_with_what_protection_it_has() {
         ),
         ("smb encrypt = off", "SMB 3.1.1, signed"),
         ("smb encrypt = required", "SMB 3.1.1, encrypted"),
+        ("server smb3 encryption algorithms = AES-256-GCM", "SMB 3.1.1, encrypted"),
+        ("server smb3 encryption algorithms = AES-256-CCM\n  smb encrypt = off", "SMB 3.1.1, signed"),
     ] {
         let mounted = Mounted::of(Arc::new(Samba::with(settings)), "rw");
-        assert_eq!(mounted.health().security, security);
+        let health = mounted.health();
+        assert_eq!((&*health.security, &*health.authentication), (security, "NTLMv2"));
         let data = pattern(3 << 20);
         fs::write(mounted.root.join("f"), &data).unwrap();
         assert!(fs::read(mounted.root.join("f")).unwrap() == data, "{security}");

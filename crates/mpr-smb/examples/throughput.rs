@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use mpr_helper::protocol::Login;
 use mpr_remotefs::{Access, Creation, RemoteFs};
-use mpr_smb::{Settings, SmbFs, Target};
+use mpr_smb::{Proof, Settings, SmbFs, Target};
 
 const MIB: usize = 1 << 20;
 
@@ -23,6 +23,7 @@ fn main() {
         host: arguments[1].clone(),
         port: Some(arguments[2].parse().unwrap()),
         login: Login::Account { user: arguments[3].clone(), domain: String::new() },
+        proof: Proof::Password,
         password: Some(password.trim().to_owned().into()),
         require_encryption: false,
         settings: Settings { encrypt: arguments[5] == "encrypt", ..Settings::default() },

@@ -71,6 +71,9 @@ pub(crate) struct Link {
     pub(crate) leases: Option<bool>,
     durable: Option<Durable>,
     pub(crate) security: String,
+    /// How the user was proved, and whose ticket has done it.
+    pub(crate) authentication: String,
+    pub(crate) principal: Option<String>,
     pub(crate) signing: &'static str,
     pub(crate) encryption: &'static str,
 }
@@ -125,6 +128,8 @@ impl Link {
             leases,
             durable,
             security,
+            authentication: signed.authentication(target),
+            principal: signed.principal.clone(),
             signing: signed.signing(),
             encryption: signed.encryption(),
             channel: signed.into_channel(target).await?,

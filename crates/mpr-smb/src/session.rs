@@ -18,6 +18,7 @@ use smb2::types::{Command, Dialect, MessageId, SessionId, TreeId};
 use zeroize::Zeroizing;
 
 use crate::channel::{Channel, Seal};
+use crate::setup::{self, Prover, Stopped};
 use crate::status::wn;
 use crate::tap::Tap;
 
@@ -36,12 +37,24 @@ pub struct Target {
     pub port: Option<u16>,
     /// Who connects.
     pub login: Login,
+    /// By what an account proves itself.
+    pub proof: Proof,
     /// The password, if there is one. Wiped when dropped.
     pub password: Option<Zeroizing<String>>,
     /// Refuse a server that cannot encrypt.
     pub require_encryption: bool,
     /// What can be chosen, and need not be.
     pub settings: Settings,
+}
+
+/// By what an account proves itself to a server. Guests and nobody have nothing to prove.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// By a password.
+    #[default]
+    Password,
+    /// By a Kerberos ticket, of this principal or of whomever the user's tickets are for; never by anything else.
+    Ticket(Option<String>),
 }
 
 /// How a connection behaves where that is a matter of taste.
@@ -67,6 +80,21 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
+    /// The principal whose ticket is to prove the account, if one is named; `None` for whom no ticket is to be used.
+    fn ticket_of(&self) -> Option<Option<&str>> {
+        match (&self.login, &self.proof) {
+            (Login::Own { .. } | Login::Account { .. }, Proof::Ticket(wanted)) => Some(wanted.as_deref()),
+            _ => None,
+        }
+    }
+
+    /// From now on it is to be this user and nobody else who connects.
+    pub(crate) fn stay(&mut self, principal: Option<&str>) {
+        if let (Proof::Ticket(wanted), Some(principal)) = (&mut self.proof, principal) {
+            *wanted = Some(principal.to_owned());
+        }
+    }
+
     /// The name people use, and can give to the command: `//host` or `//host@port`.
     pub(crate) fn name(&self) -> String {
         match self.port {
@@ -82,6 +110,7 @@ impl Target {
             host,
             port: self.port.filter(|_| here),
             login: self.login.clone(),
+            proof: self.proof.clone(),
             password: self.password.clone(),
             require_encryption: self.require_encryption || encrypted,
             settings: self.settings,
@@ -97,6 +126,8 @@ pub(crate) struct Signed {
     pub(crate) connection: Connection,
     session: Session,
     tap: Arc<Tap>,
+    /// Whose ticket has proved the user.
+    pub(crate) principal: Option<String>,
 }
 
 /// The number by which a client is known to servers over all its connections.
@@ -143,17 +174,29 @@ impl Signed {
         tap.mend_hash(&connection);
 
         on_stage(Stage::Authenticating);
-        // Not sooner: what a name lacks counts only once a server stands behind it, since until then the name
-        // may be of another network (spec/provider.md §2.4).
-        let credentials = Credentials::of(target)?;
         if let Some(previous) = previous {
             connection.set_previous_session_id(previous);
         }
-        let session =
-            Session::setup(&mut connection, credentials.user, credentials.password, credentials.domain)
-                .await
-                .map_err(|error| refused(target, &credentials, &error))?;
-        let mut signed = Signed { connection, session, tap };
+        // Not sooner: what a name lacks counts only once a server stands behind it, since until then the name
+        // may be of another network (spec/provider.md §2.4).
+        let (session, principal) = match target.ticket_of() {
+            Some(wanted) => {
+                let failed = |who: &str, stopped| no_ticket(target, who, stopped);
+                let begun = Prover::by_ticket(&target.host, wanted).await;
+                let (prover, first, who) = begun.map_err(|stopped| failed("", stopped))?;
+                let session = setup::session(&mut connection, &tap, (prover, first), Some(&who)).await;
+                (session.map_err(|stopped| failed(&who, stopped))?, Some(who))
+            }
+            None => {
+                let credentials = Credentials::of(target)?;
+                let Credentials { user, password, domain } = credentials;
+                let account = (!user.is_empty()).then_some(user);
+                let begun = Prover::by_password(user, password, domain);
+                let session = setup::session(&mut connection, &tap, begun, account).await;
+                (session.map_err(|stopped| refused(target, &credentials, stopped))?, None)
+            }
+        };
+        let mut signed = Signed { connection, session, tap, principal };
         if !target.require_encryption && !target.settings.encrypt {
             return Ok(signed);
         }
@@ -239,6 +282,16 @@ impl Signed {
         if proves_itself || !self.session.should_sign { None } else { self.tap.what_was_negotiated() }
     }
 
+    /// How the user was proved, for people.
+    pub(crate) fn authentication(&self, target: &Target) -> String {
+        match (&self.principal, &target.login) {
+            (Some(principal), _) => format!("Kerberos, {principal}"),
+            (None, Login::Anonymous) => "none, as nobody".to_owned(),
+            (None, Login::Guest) => "none, as guest".to_owned(),
+            (None, Login::Own { .. } | Login::Account { .. }) => "NTLMv2".to_owned(),
+        }
+    }
+
     /// How messages are signed that are not encrypted; empty if they are not.
     pub(crate) fn signing(&self) -> &'static str {
         match (self.session.should_sign, self.session.signing_algorithm) {
@@ -320,6 +373,7 @@ pub(crate) async fn tree_connect(
 }
 
 /// What is sent to prove who the user is.
+#[derive(Clone, Copy)]
 struct Credentials<'a> {
     user: &'a str,
     password: &'a str,
@@ -332,17 +386,27 @@ impl<'a> Credentials<'a> {
         match &target.login {
             Login::Anonymous => Ok(Credentials { user: "", password: "", domain: "" }),
             Login::Guest => Ok(Credentials { user: "Guest", password: password.unwrap_or(""), domain: "" }),
-            Login::Account { user, domain } => match password {
-                Some(password) => Ok(Credentials { user, password, domain }),
-                None => Err(Failure::new(
-                    Status::BAD_PASSWORD,
-                    format!(
-                        "{} needs a password for user '{user}' and none was given; give one, or connect as user 'guest' if the server allows guests",
-                        target.name()
-                    ),
-                )),
-            },
+            Login::Own { user } => Credentials::with_password(target, user, "", password),
+            Login::Account { user, domain } => Credentials::with_password(target, user, domain, password),
         }
+    }
+
+    fn with_password(
+        target: &Target,
+        user: &'a str,
+        domain: &'a str,
+        password: Option<&'a str>,
+    ) -> Reached<Credentials<'a>> {
+        let missing = || {
+            Failure::new(
+                Status::BAD_PASSWORD,
+                format!(
+                    "{} needs a password for user '{user}' and none was given; give one, or connect as user 'guest' if the server allows guests",
+                    target.name()
+                ),
+            )
+        };
+        password.map(|password| Credentials { user, password, domain }).ok_or_else(missing)
     }
 }
 
@@ -358,12 +422,38 @@ fn unreachable(target: &Target, error: &io::Error) -> Failure {
     Failure::new(Status::BAD_NETPATH, format!("cannot reach {name}: {why}"))
 }
 
-fn refused(target: &Target, credentials: &Credentials<'_>, error: &smb2::Error) -> Failure {
+/// Why a ticket has not made a session.
+fn no_ticket(target: &Target, who: &str, stopped: Stopped) -> Failure {
     let name = target.name();
+    match stopped {
+        Stopped::Ticket(why) => {
+            let what = format!("the Kerberos ticket is of no use at {name}: {why}");
+            Failure::new(Status::BAD_PASSWORD, what)
+        }
+        Stopped::Server(smb2::Error::Protocol { status, .. }) => Failure::new(
+            Status::LOGON_FAILURE,
+            format!("{name} refuses the Kerberos ticket of {who}: {status}"),
+        ),
+        Stopped::Server(smb2::Error::GuestSessionRefused { .. }) => Failure::new(
+            Status::LOGON_FAILURE,
+            format!(
+                "{name} does not know {who} and offered a guest's rights instead, which were not asked for"
+            ),
+        ),
+        Stopped::Server(error) => not_logged_in(&name, &error),
+    }
+}
+
+fn refused(target: &Target, credentials: &Credentials<'_>, stopped: Stopped) -> Failure {
+    let name = target.name();
+    let error = match stopped {
+        Stopped::Server(error) => error,
+        Stopped::Ticket(why) => return no_ticket(target, credentials.user, Stopped::Ticket(why)),
+    };
     let who = if credentials.user.is_empty() { "nobody (anonymous)" } else { credentials.user };
     match error {
         smb2::Error::Protocol { status, .. } => {
-            let code = wn(*status);
+            let code = wn(status);
             let what = match status.0 {
                 0xC000_006D | 0xC000_006A | 0xC000_0064 => {
                     format!("{name} does not accept this user name and password for '{who}'")
@@ -388,6 +478,12 @@ fn refused(target: &Target, credentials: &Credentials<'_>, error: &smb2::Error) 
                 "{name} does not know '{who}' by this password and offered a guest's rights instead, which were not asked for"
             ),
         ),
+        other => not_logged_in(&name, &other),
+    }
+}
+
+fn not_logged_in(name: &str, error: &smb2::Error) -> Failure {
+    match error {
         smb2::Error::SignatureInvalid { .. } => Failure::new(
             Status::ACCESS_DENIED,
             format!("{name} did not prove that it is the server it claims to be: {}", short(error)),
@@ -410,6 +506,7 @@ mod tests {
             host: host.into(),
             port,
             login: Login::Account { user: "joe".into(), domain: String::new() },
+            proof: Proof::Password,
             password: None,
             require_encryption: false,
             settings: Settings::default(),

@@ -22,9 +22,10 @@ use crate::channel::Socket;
 use crate::locked;
 
 const SIGNATURE: [u8; 4] = [0xFE, b'S', b'M', b'B'];
-/// Offset of the command in a message, and NEGOTIATE's number.
+/// Offset of the command in a message, and the numbers of two.
 const COMMAND: usize = 12;
 const NEGOTIATE: [u8; 2] = [0, 0];
+const SESSION_SETUP: [u8; 2] = [1, 0];
 /// Offsets in a NEGOTIATE request, behind a header of 64 bytes.
 const DIALECT_COUNT: usize = 66;
 const SECURITY_MODE: usize = 68;
@@ -51,6 +52,7 @@ pub(crate) struct Tap {
 struct Overheard {
     request: Option<Vec<u8>>,
     response: Option<Vec<u8>>,
+    session_setup: Option<Vec<u8>>,
 }
 
 impl Tap {
@@ -75,6 +77,11 @@ impl Tap {
                 hasher.update(response);
             });
         }
+    }
+
+    /// The last request for a session, as it went out.
+    pub(crate) fn last_session_setup(&self) -> Option<Vec<u8>> {
+        locked(&self.overheard).session_setup.take()
     }
 
     /// The socket, once the connection that used it has been given up.
@@ -106,11 +113,13 @@ impl Tap {
     }
 }
 
+fn has_command(message: &[u8], command: [u8; 2]) -> bool {
+    message.starts_with(&SIGNATURE) && message.get(COMMAND..COMMAND + 2) == Some(&command)
+}
+
 /// The message as this client sends it, if it is a NEGOTIATE request.
 fn announce(message: &[u8], client: &[u8; 16]) -> Option<Vec<u8>> {
-    let is_negotiate = message.starts_with(&SIGNATURE)
-        && message.get(COMMAND..COMMAND + 2) == Some(&NEGOTIATE)
-        && message.len() >= DIALECTS;
+    let is_negotiate = has_command(message, NEGOTIATE) && message.len() >= DIALECTS;
     is_negotiate.then(|| {
         let mut changed = message.to_vec();
         changed[CAPABILITIES] |= (Capabilities::ENCRYPTION | Capabilities::PERSISTENT_HANDLES) as u8;
@@ -129,6 +138,9 @@ impl TransportSend for Tap {
         let changed = announce(data, &self.client);
         if let Some(changed) = &changed {
             locked(&self.overheard).request = Some(changed.clone());
+        }
+        if has_command(data, SESSION_SETUP) {
+            locked(&self.overheard).session_setup = Some(data.to_vec());
         }
         let message = changed.as_deref().unwrap_or(data);
         let length = u32::try_from(message.len()).map_err(|_| gone())?;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use mpr_abi::Status;
 use mpr_helper::protocol::Login;
 use mpr_remotefs::{Access, Allocation, Creation, Errno, Kind, Lock, RemoteFs, Seek, SetMode};
-use mpr_smb::{Settings, SmbFile, SmbFs, Target};
+use mpr_smb::{Proof, Settings, SmbFile, SmbFs, Target};
 use mpr_testkit::Samba;
 use zeroize::Zeroizing;
 
@@ -22,6 +22,7 @@ fn target(samba: &Samba) -> Target {
         host: "127.0.0.1".into(),
         port: Some(samba.port()),
         login: Login::Account { user: samba.user().to_owned(), domain: String::new() },
+        proof: Proof::Password,
         password: Some(Zeroizing::new(Samba::PASSWORD.to_owned())),
         require_encryption: false,
         settings: Settings::default(),

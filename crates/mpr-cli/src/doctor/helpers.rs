@@ -4,6 +4,7 @@ use super::{Examination, Section};
 use mpr::Router;
 use mpr::config::{Config, Isolation, Sandbox};
 use mpr_helper::{dirs, sandbox, spawn};
+use mpr_kerberos::Why;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -57,7 +58,24 @@ pub(super) fn examine(examination: &mut Examination, router: &Router, config: &C
         ),
     }
     examine_fusermount(examination, &lacks);
+    examine_tickets(examination);
     examine_host(examination, config);
+}
+
+/// Who a server would be told to be talking to where nobody is named.
+fn examine_tickets(examination: &mut Examination) {
+    let what = match mpr_kerberos::look(None) {
+        Ok(principal) => {
+            format!(
+                "there is a ticket of {principal}, which is used where neither user nor password is given"
+            )
+        }
+        Err(Why::NoKerberos) => {
+            "is not used: there is no libgssapi_krb5.so.2, or this machine has no realm".to_owned()
+        }
+        Err(why) => format!("is not used: {why}"),
+    };
+    examination.note(Section::Helpers, "Kerberos", what);
 }
 
 /// What plug-ins outside the caller need.

@@ -123,7 +123,7 @@ impl Mounted {
 
     pub fn health(&self) -> Health {
         match self.order(Order::Status) {
-            Reply::Status(health) => health,
+            Reply::Status(health) => *health,
             other => panic!("{other:?}"),
         }
     }

@@ -23,19 +23,18 @@ pub(super) struct Credentials {
 impl Credentials {
     /// | user | password | |
     /// |---|---|---|
+    /// | none | none | whoever the user's ticket is for, else the user of this process |
     /// | none | any | the user of this process |
     /// | empty | none or empty | nobody: an anonymous connection |
     /// | `guest` | any | the server's guest account |
     /// | `DOMAIN\user`, `user@domain`, `user` | any | that account |
     ///
-    /// An account without a password is for the helper to refuse, or one day to find a ticket for.
+    /// An account without a password is for the helper to find a ticket or a kept password for, or to refuse.
     pub(super) fn of(add: &AddConnection<'_>) -> Result<Credentials, Status> {
         let password = add.password.map(password_in).transpose()?;
         let given = add.user.map(name_in).transpose()?;
         let login = match given.as_deref() {
-            None => {
-                Login::Account { user: dirs::user_name().ok_or(Status::BAD_USER)?, domain: String::new() }
-            }
+            None => Login::Own { user: dirs::user_name().ok_or(Status::BAD_USER)? },
             Some("") if password.as_ref().is_none_or(|password| password.is_empty()) => Login::Anonymous,
             Some("") => return Err(Status::BAD_USER),
             Some(user) if user.eq_ignore_ascii_case("guest") => Login::Guest,
@@ -121,7 +120,7 @@ mod tests {
         assert_eq!(login(Some(""), Some("")), Ok(Login::Anonymous));
         assert_eq!(login(Some(""), Some("x")), Err(Status::BAD_USER));
         assert_eq!(login(Some("Guest"), None), Ok(Login::Guest));
-        assert!(matches!(login(None, None), Ok(Login::Account { .. })));
+        assert!(matches!(login(None, None), Ok(Login::Own { .. })));
     }
 
     #[test]

@@ -455,7 +455,9 @@ impl NetworkProvider for WindowsNetwork {
         }
         let (slot, local, mount_point, own_mount_point) = self.place(&target, add.local)?;
         let credentials = Credentials::of(add)?;
-        if add.flags & CONNECT_REQUIRE_INTEGRITY != 0 && !matches!(credentials.login, Login::Account { .. }) {
+        if add.flags & CONNECT_REQUIRE_INTEGRITY != 0
+            && matches!(credentials.login, Login::Guest | Login::Anonymous)
+        {
             return Err(explain(&Failure::new(
                 Status::ACCESS_DENIED,
                 format!("{} cannot be connected with integrity protection by a guest", target.root()),

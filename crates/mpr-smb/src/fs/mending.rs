@@ -115,6 +115,7 @@ impl SmbFs {
             open_files: 0,
             reconnects: self.reconnects.load(Ordering::Relaxed),
             security: link.security.clone(),
+            authentication: link.authentication.clone(),
             signing: link.signing.to_owned(),
             encryption: link.encryption.to_owned(),
             round_trip: figures.last_round_trip,

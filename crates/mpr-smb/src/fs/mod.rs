@@ -143,8 +143,9 @@ impl SmbFs {
 
     /// Connects to one place.
     async fn connect_to(place: Place, on_stage: OnStage<'_>) -> Reached<Arrived> {
-        let Place { target, share, base } = place;
+        let Place { mut target, share, base } = place;
         let link = Link::to(&target, &share, None, None, on_stage).await?;
+        target.stay(link.principal.as_deref());
         let encrypted = !link.encryption.is_empty();
         let name = format!("{}/{share}", target.name());
         let fs = SmbFs {
@@ -205,6 +206,12 @@ impl SmbFs {
     #[must_use]
     pub fn security(&self) -> String {
         self.now().security.clone()
+    }
+
+    /// Whose Kerberos ticket has proved the user, if one has: `joe@CORP.EXAMPLE`.
+    #[must_use]
+    pub fn principal(&self) -> Option<String> {
+        self.now().principal.clone()
     }
 
     fn full(&self, path: &str) -> String {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mpr_helper::protocol::Failure;
 use mpr_helper::protocol::Login;
 use mpr_remotefs::{Access, Creation, Event, RemoteFs};
-use mpr_smb::{Settings, SmbFs, Target};
+use mpr_smb::{Proof, Settings, SmbFs, Target};
 use mpr_testkit::Samba;
 use zeroize::Zeroizing;
 
@@ -72,6 +72,7 @@ pub(crate) async fn try_connect(samba: &Samba, port: u16, settings: Settings) ->
         host: "127.0.0.1".into(),
         port: Some(port),
         login: Login::Account { user: samba.user().to_owned(), domain: String::new() },
+        proof: Proof::Password,
         password: Some(Zeroizing::new(Samba::PASSWORD.to_owned())),
         require_encryption: false,
         settings,
