@@ -9,7 +9,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -251,6 +251,44 @@ impl Host {
         }
         launch(command)?;
         Ok(Host { conversation, lifeline })
+    }
+}
+
+/// What an [`MPR_HOST`] is started with that is to put a file on disk.
+pub const SYNC: &str = "sync";
+
+/// A file that is being put on disk by a process of its own, which goes on whether somebody waits for it or not.
+#[derive(Debug)]
+pub struct Syncing {
+    answer: UnixStream,
+}
+
+impl Syncing {
+    /// Has the host `program` put a file, and its name, on disk.
+    pub fn start(program: &Path, file: &fs::File) -> io::Result<Syncing> {
+        let (answer, its_answer) = UnixStream::pair()?;
+        let mut command = Command::new(program);
+        command.arg(SYNC).stdin(file.try_clone()?).stdout(OwnedFd::from(its_answer)).env_clear();
+        launch(command)?;
+        Ok(Syncing { answer })
+    }
+
+    /// Waits until that is done; `None` if it takes longer than this.
+    pub fn wait(mut self, deadline: Instant) -> Option<io::Result<()>> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        let mut code = [0; 4];
+        let heard = self.answer.set_read_timeout(Some(left)).and_then(|()| self.answer.read_exact(&mut code));
+        match heard {
+            Ok(()) => Some(match i32::from_ne_bytes(code) {
+                0 => Ok(()),
+                code => Err(io::Error::from_raw_os_error(code)),
+            }),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

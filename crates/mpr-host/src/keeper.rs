@@ -70,7 +70,7 @@ fn leaves_sessions(lifeline: &OwnedFd) -> io::Result<bool> {
 }
 
 /// `None` in the child.
-fn fork() -> io::Result<Option<libc::pid_t>> {
+pub(crate) fn fork() -> io::Result<Option<libc::pid_t>> {
     // SAFETY: this process has a single thread, so the child may use everything.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),

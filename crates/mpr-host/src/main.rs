@@ -16,10 +16,15 @@ mod provider;
 mod sandbox;
 mod sealed;
 mod serve;
+mod sync;
 
+use mpr_helper::spawn::SYNC;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if std::env::args_os().skip(1).eq([SYNC]) {
+        return sync::run();
+    }
     // SAFETY: takes an integer.
     if std::env::args_os().len() > 1 || unsafe { libc::isatty(0) } == 1 {
         eprintln!(

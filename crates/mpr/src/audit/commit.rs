@@ -1,42 +1,134 @@
-//! Many threads, one write: who comes while another writes has its record written together with those of all
-//! others who came meanwhile.
+//! Many threads, one write and one wait for the disk: who comes while another writes has its record written together
+//! with those of all others who came meanwhile, and the same again for putting on disk what was written.
 
-use super::trail::{Trail, TrailError};
+use super::lost;
+use super::trail::{PATIENCE, Trail, TrailError, Unsynced};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Records on their way to the trail.
+/// Records on their way to the disk.
 #[derive(Debug)]
 pub(super) struct Queue {
     trail: Trail,
     state: Mutex<State>,
-    written: Condvar,
+    changed: Condvar,
+}
+
+/// How far a record must have come before whoever made it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// It is in the file, for everybody to read.
+    Written,
+    /// It is on disk.
+    OnDisk,
+    /// It is on disk, or it is this late.
+    OnDiskOr(Instant),
+}
+
+impl Until {
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Until::OnDiskOr(deadline) => Some(deadline),
+            Until::Written | Until::OnDisk => None,
+        }
+    }
+
+    /// How long others are waited for who write.
+    fn patience(self) -> Duration {
+        self.deadline().map_or(PATIENCE, |deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// How far a record came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// As far as it was to, under this number.
+    There(u64),
+    /// It was written, or is being written, and nobody waits any longer for the disk.
+    Late,
 }
 
 #[derive(Debug)]
 struct State {
     /// The process this is about: a fork has none of the threads that wait or write.
     process: u32,
-    /// Those that nobody is writing yet, with their tickets.
-    waiting: Vec<(u64, String)>,
     tickets: u64,
+    /// Those that nobody is writing yet.
+    waiting: Vec<Waiting>,
     /// Whether somebody is writing.
     writing: bool,
-    /// What came of those that somebody else wrote: their numbers.
+    /// Those that are written and that nobody is putting on disk yet: their tickets and numbers.
+    written: Vec<(u64, u64)>,
+    /// The files they are in.
+    files: Vec<Unsynced>,
+    /// Whether somebody is putting something on disk.
+    syncing: bool,
+    /// What came of those that somebody else wrote or put on disk: their numbers.
     results: HashMap<u64, Result<u64, TrailError>>,
+    /// Those that nobody waits for any more, with their operations.
+    given_up: HashMap<u64, Option<String>>,
+}
+
+/// A record that is to be written.
+#[derive(Debug)]
+struct Waiting {
+    ticket: u64,
+    body: String,
+    operation: Option<String>,
+    /// Whether it is to be on disk.
+    lasting: bool,
 }
 
 impl State {
     fn new() -> Self {
-        let process = std::process::id();
-        State { process, waiting: Vec::new(), tickets: 0, writing: false, results: HashMap::new() }
+        State {
+            process: std::process::id(),
+            tickets: 0,
+            waiting: Vec::new(),
+            writing: false,
+            written: Vec::new(),
+            files: Vec::new(),
+            syncing: false,
+            results: HashMap::new(),
+            given_up: HashMap::new(),
+        }
+    }
+
+    /// Leaves what came of a record for whoever waits for it. An operation that is lost, and that nobody waits for,
+    /// is returned.
+    fn finish(&mut self, ticket: u64, result: Result<u64, TrailError>) -> Option<Option<String>> {
+        match self.given_up.remove(&ticket) {
+            None => {
+                self.results.insert(ticket, result);
+                None
+            }
+            Some(operation) => result.is_err().then_some(operation),
+        }
+    }
+
+    /// Nobody waits any longer for this one.
+    fn give_up(&mut self, ticket: u64, operation: Option<&str>) -> Result<Came, TrailError> {
+        if let Some(at) = self.waiting.iter().position(|waiting| waiting.ticket == ticket) {
+            self.waiting.remove(at);
+            return Err(TrailError::busy());
+        }
+        match self.written.iter().position(|(written, _)| *written == ticket) {
+            Some(at) => _ = self.written.remove(at),
+            None => _ = self.given_up.insert(ticket, operation.map(str::to_owned)),
+        }
+        if self.written.is_empty() {
+            // Programs close descriptors that are not theirs: none is kept without somebody who needs it.
+            self.files.clear();
+        }
+        Ok(Came::Late)
     }
 }
 
 impl Queue {
     pub(super) fn new(trail: Trail) -> Self {
-        Queue { trail, state: Mutex::new(State::new()), written: Condvar::new() }
+        Queue { trail, state: Mutex::new(State::new()), changed: Condvar::new() }
     }
 
     pub(super) fn trail(&self) -> &Trail {
@@ -52,36 +144,138 @@ impl Queue {
         state
     }
 
-    /// Puts a record on disk and returns its number. No lock of this process is held meanwhile.
-    pub(super) fn write(&self, body: String, lost: Option<&Path>) -> Result<u64, TrailError> {
+    /// Records `body`, which is about `operation`. No lock of this process is held while anything is written.
+    pub(super) fn write(
+        &self,
+        body: String,
+        operation: Option<&str>,
+        until: Until,
+        lost: Option<&Path>,
+    ) -> Result<Came, TrailError> {
         let mut state = self.lock();
         state.tickets += 1;
         let ticket = state.tickets;
-        state.waiting.push((ticket, body));
-        while state.writing {
-            state = self.written.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let lasting = until != Until::Written;
+        state.waiting.push(Waiting { ticket, body, operation: operation.map(str::to_owned), lasting });
+        loop {
             if let Some(result) = state.results.remove(&ticket) {
-                return result;
+                return result.map(Came::There);
+            }
+            let left = until.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return state.give_up(ticket, operation);
+            }
+            if !state.writing && state.waiting.iter().any(|waiting| waiting.ticket == ticket) {
+                state = self.write_all(state, ticket, until, lost);
+            } else if !state.syncing && state.written.iter().any(|(written, _)| *written == ticket) {
+                state = self.sync_all(state, until, lost);
+            } else {
+                state = match left {
+                    None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                    Some(left) => {
+                        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                    }
+                };
             }
         }
+    }
+
+    /// Writes what waits to be written.
+    fn write_all<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        own: u64,
+        until: Until,
+        lost: Option<&Path>,
+    ) -> MutexGuard<'a, State> {
         state.writing = true;
         let batch = std::mem::take(&mut state.waiting);
         drop(state);
-        let bodies: Vec<&str> = batch.iter().map(|(_, body)| &**body).collect();
-        let first = self.trail.append(&bodies, lost);
+        let bodies: Vec<&str> = batch.iter().map(|waiting| &*waiting.body).collect();
+        let written = self.trail.append(&bodies, lost, until.patience());
         let mut state = self.lock();
         state.writing = false;
-        let mut own = Err(TrailError::nowhere());
-        for (at, (other, _)) in (0..).zip(&batch) {
-            let result = first.clone().map(|first| first + at);
-            if *other == ticket {
-                own = result;
-            } else {
-                state.results.insert(*other, result);
+        let mut unrecorded = Vec::new();
+        match written {
+            Ok((first, file)) => {
+                if batch.iter().any(|waiting| waiting.lasting) {
+                    file.join(&mut state.files);
+                }
+                for (number, Waiting { ticket, lasting, .. }) in (first..).zip(batch) {
+                    if lasting && state.given_up.remove(&ticket).is_none() {
+                        state.written.push((ticket, number));
+                    } else if !lasting {
+                        state.finish(ticket, Ok(number));
+                    }
+                }
+            }
+            // Others may have more time than this one had to wait for its turn.
+            Err(error) if until.deadline().is_some() => {
+                for waiting in batch {
+                    if waiting.ticket == own {
+                        state.finish(own, Err(error.clone()));
+                    } else if state.given_up.remove(&waiting.ticket).is_some() {
+                        unrecorded.push(waiting.operation);
+                    } else {
+                        state.waiting.push(waiting);
+                    }
+                }
+            }
+            Err(error) => {
+                let tickets = batch.iter().map(|waiting| waiting.ticket);
+                unrecorded.extend(tickets.filter_map(|ticket| state.finish(ticket, Err(error.clone()))));
             }
         }
+        self.told(state, unrecorded, lost)
+    }
+
+    /// Puts on disk what was written.
+    fn sync_all<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        until: Until,
+        lost: Option<&Path>,
+    ) -> MutexGuard<'a, State> {
+        state.syncing = true;
+        let (batch, files) = (std::mem::take(&mut state.written), std::mem::take(&mut state.files));
         drop(state);
-        self.written.notify_all();
-        own
+        let synced = match until.deadline() {
+            None => Some(files.iter().try_for_each(Unsynced::sync)),
+            Some(deadline) => super::sync::until(&files, deadline),
+        };
+        let mut state = self.lock();
+        state.syncing = false;
+        let mut unrecorded = Vec::new();
+        match synced {
+            Some(result) => {
+                for (ticket, number) in batch {
+                    unrecorded.extend(state.finish(ticket, result.clone().map(|()| number)));
+                }
+            }
+            // It goes on by itself; who has more time waits for another one.
+            None => {
+                let waited_for = |(ticket, _): &(u64, u64)| state.given_up.remove(ticket).is_none();
+                let mut batch: Vec<(u64, u64)> = batch.into_iter().filter(waited_for).collect();
+                state.written.append(&mut batch);
+                files.into_iter().for_each(|file| file.join(&mut state.files));
+            }
+        }
+        self.told(state, unrecorded, lost)
+    }
+
+    /// Notes operations that nobody waits for and that were not recorded after all, and wakes the others.
+    fn told<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        unrecorded: Vec<Option<String>>,
+        lost: Option<&Path>,
+    ) -> MutexGuard<'a, State> {
+        self.changed.notify_all();
+        let (Some(lost), false) = (lost, unrecorded.is_empty()) else { return state };
+        drop(state);
+        for operation in unrecorded {
+            lost::add(lost, operation.as_deref(), lost::Note::Unwritten);
+        }
+        self.lock()
     }
 }

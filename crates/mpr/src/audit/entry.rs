@@ -60,6 +60,16 @@ pub enum Gap {
         /// When the first of them was to be written.
         since: Option<String>,
     },
+    /// Records were not on disk yet when their callers had the results: had the machine come to an end then, they
+    /// would be missing.
+    Late {
+        /// How many.
+        count: u64,
+        /// The first operations among them.
+        operations: Vec<String>,
+        /// When the first of them was late.
+        since: Option<String>,
+    },
     /// A line was not written to its end: the process, or the machine, came to an end.
     Torn {
         /// How long the piece is.
@@ -81,6 +91,15 @@ impl fmt::Display for Gap {
         match self {
             Gap::Unwritten { count: 1, .. } => f.write_str("one record could not be written"),
             Gap::Unwritten { count, .. } => write!(f, "{count} records could not be written"),
+            Gap::Late { count: 1, .. } => {
+                f.write_str("the caller of one operation had its result before the record was on disk")
+            }
+            Gap::Late { count, .. } => {
+                write!(
+                    f,
+                    "the callers of {count} operations had their results before the records were on disk"
+                )
+            }
             Gap::Torn { bytes, .. } => write!(f, "a line was not written to its end ({bytes} bytes)"),
             Gap::Missing { from, to } => write!(f, "records {from} to {to} had been written and are missing"),
         }

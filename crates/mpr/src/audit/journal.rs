@@ -1,6 +1,7 @@
 //! A copy of each record for the journal, in its native protocol, with fields to search by. What stamps it there
 //! with process, user and program is the kernel, not the program (`_PID`, `_UID`, `_EXE`).
 
+use super::commit::Came;
 use super::entry::{Entry, Event};
 use crate::trace::Decider;
 use mpr_plugin::Status;
@@ -29,7 +30,7 @@ impl Journal {
     }
 
     /// Sends a record. It never waits: a journal that is not there, or has no room, gets none.
-    pub(super) fn send(&self, entry: &Entry, number: u64) {
+    pub(super) fn send(&self, entry: &Entry, came: Came) {
         if !self.socket.exists() {
             return;
         }
@@ -37,7 +38,7 @@ impl Journal {
         if socket.set_nonblocking(true).is_err() {
             return;
         }
-        let mut message = fields(entry, number);
+        let mut message = fields(entry, came);
         let short = message.len();
         field(&mut message, "MPR_RECORD", &entry.body());
         // A record that is too long for a datagram is sent without its text, which is in the trail.
@@ -47,7 +48,7 @@ impl Journal {
     }
 }
 
-fn fields(entry: &Entry, number: u64) -> Vec<u8> {
+fn fields(entry: &Entry, came: Came) -> Vec<u8> {
     let mut message = Vec::new();
     let sentence = entry.sentence();
     let failed = match &entry.event {
@@ -59,7 +60,9 @@ fn fields(entry: &Entry, number: u64) -> Vec<u8> {
     field(&mut message, "PRIORITY", if failed { WARNING } else { INFORMATION });
     field(&mut message, "SYSLOG_IDENTIFIER", "mpr");
     field(&mut message, "MPR_EVENT", entry.event.name());
-    field(&mut message, "MPR_SEQ", &number.to_string());
+    if let Came::There(number) = came {
+        field(&mut message, "MPR_SEQ", &number.to_string());
+    }
     if let Some(operation) = entry.operation() {
         field(&mut message, "MPR_OPERATION", operation);
     }

@@ -1,5 +1,6 @@
-//! Records that could not be written are noted in the run-time directory, which is on another file system as a
-//! rule, so that the next record that can be written is one of the gap.
+//! Records that could not be written, or were not on disk when their callers had their results, are noted in the
+//! run-time directory, which is on another file system as a rule, so that the next record that can be written is one
+//! of the gap.
 
 use super::entry::{Gap, utc};
 use mpr_helper::dirs;
@@ -9,15 +10,33 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Name of the file, one line for each record that is missing: when, and which operation it was about.
+/// Name of the file, one line for each record: when, which operation it was about, and what was the matter.
 pub(super) const NAME: &str = "audit.lost";
 /// How much of it is read. Whoever has more to tell of has told enough.
 const MOST: u64 = 1 << 20;
 /// How many operations a record of a gap names.
 const NAMED: usize = 100;
 
+/// What is the matter with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Note {
+    /// It is not there.
+    Unwritten,
+    /// It was not on disk when its caller had the result.
+    Late,
+}
+
+impl Note {
+    fn word(self) -> &'static str {
+        match self {
+            Note::Unwritten => "unwritten",
+            Note::Late => "late",
+        }
+    }
+}
+
 /// Notes one. If even that is impossible, there is nothing left to be done.
-pub(super) fn add(file: &Path, operation: Option<&str>) {
+pub(super) fn add(file: &Path, operation: Option<&str>, note: Note) {
     let Some(directory) = file.parent() else { return };
     if dirs::ensure_private(directory).is_err() {
         return;
@@ -33,37 +52,44 @@ pub(super) fn add(file: &Path, operation: Option<&str>) {
         && file.metadata().is_ok_and(|meta| meta.len() < MOST)
     {
         // One write: lines of several processes do not mix.
-        _ = file.write_all(format!("{} {}\n", utc(SystemTime::now()), operation.unwrap_or("-")).as_bytes());
+        let now = utc(SystemTime::now());
+        _ = file.write_all(format!("{now} {} {}\n", operation.unwrap_or("-"), note.word()).as_bytes());
     }
 }
 
 /// Takes what was noted out of the way, under the lock of the trail; what is noted from now on is for the next.
-pub(super) fn take(file: &Path) -> Option<Gap> {
+pub(super) fn take(file: &Path) -> Vec<Gap> {
     // Left by a process that ended before it had written the record of it.
     let taken = file.with_extension("lost-taken");
     if !taken.exists() && fs::rename(file, &taken).is_err() {
-        return None;
+        return Vec::new();
     }
     let mut text = Vec::new();
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    OpenOptions::new()
+    let read = OpenOptions::new()
         .read(true)
         .custom_flags(flags)
         .open(&taken)
-        .and_then(|file| file.take(MOST).read_to_end(&mut text))
-        .ok()?;
+        .and_then(|file| file.take(MOST).read_to_end(&mut text));
+    if read.is_err() {
+        return Vec::new();
+    }
     let text = String::from_utf8_lossy(&text);
-    let lines = text.lines().filter_map(|line| line.split_once(' '));
-    Some(Gap::Unwritten {
-        count: lines.clone().count() as u64,
-        operations: lines
-            .clone()
-            .map(|(_, operation)| operation)
-            .filter(|name| *name != "-")
-            .take(NAMED)
-            .map(str::to_owned)
-            .collect(),
-        since: lines.clone().next().map(|(time, _)| time.to_owned()),
+    [Note::Unwritten, Note::Late].into_iter().filter_map(|note| gap(&text, note)).collect()
+}
+
+/// The record of those with which this is the matter.
+fn gap(text: &str, note: Note) -> Option<Gap> {
+    let words = |line| <[&str; 3]>::try_from(str::split(line, ' ').collect::<Vec<_>>()).ok();
+    let noted: Vec<[&str; 3]> =
+        text.lines().filter_map(words).filter(|[_, _, word]| *word == note.word()).collect();
+    let [since, ..] = noted.first()?;
+    let (count, since) = (noted.len() as u64, Some((*since).to_owned()));
+    let named = noted.iter().map(|[_, operation, _]| *operation).filter(|name| *name != "-");
+    let operations = named.take(NAMED).map(str::to_owned).collect();
+    Some(match note {
+        Note::Unwritten => Gap::Unwritten { count, operations, since },
+        Note::Late => Gap::Late { count, operations, since },
     })
 }
 

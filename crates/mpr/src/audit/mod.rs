@@ -1,5 +1,6 @@
 //! The audit trail: one record of every operation, from whichever program, on disk before its caller gets the
-//! result (`docs/audit.md`).
+//! result (`docs/audit.md`). Where a plug-in outside the program has used up its time, the disk gets little more of
+//! it, unless the trail is required.
 //!
 //! Each process of a user appends to the same file, in turns. A record carries a number and the hash of the line
 //! before it, so that a record that was changed or taken away shows. What could not be written is made up for by
@@ -13,6 +14,7 @@ mod lost;
 mod plugins;
 mod read;
 mod rotation;
+mod sync;
 mod trail;
 mod vanished;
 
@@ -24,18 +26,25 @@ pub use trail::TrailError;
 
 use crate::trace::Operation;
 use crate::{Problem, extended_error, report};
-use commit::Queue;
+use commit::{Came, Queue, Until};
 use journal::Journal;
 use mpr_helper::dirs;
 use mpr_plugin::{Status, wide};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use trail::Trail;
 
 /// Size at which a file of the trail is put aside, unless `audit-max-bytes` says otherwise.
 pub const DEFAULT_MAX_BYTES: u64 = 16 << 20;
 /// How many files that were put aside are kept, unless `audit-keep` says otherwise.
 pub const DEFAULT_KEEP: u32 = 8;
+
+/// How long the disk is waited for in an operation in which a plug-in has used up its time: half of what the caller
+/// may wait beyond that (`docs/isolation.md`).
+const GRACE: Duration = Duration::from_millis(50);
+/// Who has more time than this left waits for the disk like everybody else: it takes that long only if it hangs.
+const PLENTY: Duration = Duration::from_secs(1);
 
 /// What becomes of an operation that cannot be recorded. The later the stricter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -144,7 +153,7 @@ impl Auditor {
         if self.mode != Mode::Required {
             return Ok(());
         }
-        self.write(&Entry::now(Event::intent(operation))).map_err(|error| {
+        self.write(&Entry::now(Event::intent(operation)), Until::OnDisk).map(drop).map_err(|error| {
             let text = format!("the operation cannot be audited, and must be: {error}");
             extended_error::record(Status::AUDIT_FAILED.0, &wide(&text), &wide("mpr"));
             Status::AUDIT_FAILED
@@ -152,19 +161,24 @@ impl Auditor {
     }
 
     /// Records what was done. What cannot be recorded any more is made up for later: the caller gets the result
-    /// whatever comes of it, since the connection is as it is.
-    pub(crate) fn record(&self, operation: &Operation) {
-        self.note(&Entry::now(Event::Operation(operation.clone())));
+    /// whatever comes of it, since the connection is as it is. `spare` is what the plug-ins outside the program that
+    /// were asked left of their time, the one that left least.
+    pub(crate) fn record(&self, operation: &Operation, spare: Option<Duration>) {
+        let until = match spare {
+            Some(spare) if spare < PLENTY && self.mode != Mode::Required => {
+                Until::OnDiskOr(Instant::now() + spare + GRACE)
+            }
+            _ => Until::OnDisk,
+        };
+        self.note(&Entry::now(Event::Operation(operation.clone())), until);
     }
 
-    /// Records something, or notes that it is missing.
-    fn note(&self, entry: &Entry) {
-        match self.write(entry) {
-            Ok(()) => {}
+    /// Records something, or notes that it is missing, or late.
+    fn note(&self, entry: &Entry, until: Until) {
+        let note = match self.write(entry, until) {
+            Ok(Came::There(_)) => return,
+            Ok(Came::Late) => lost::Note::Late,
             Err(error) => {
-                if let Some(lost) = &self.lost {
-                    lost::add(lost, entry.operation());
-                }
                 if !self.told.swap(true, Ordering::Relaxed) {
                     report::problem(&Problem::new(
                         self.queue.trail().file(),
@@ -173,18 +187,21 @@ impl Auditor {
                         "see mpr events verify",
                     ));
                 }
+                lost::Note::Unwritten
             }
+        };
+        if let Some(lost) = &self.lost {
+            lost::add(lost, entry.operation(), note);
         }
     }
 
-    fn write(&self, entry: &Entry) -> Result<(), TrailError> {
-        let body = entry.body();
-        let numbers = self.queue.write(body, self.lost.as_deref())?;
+    fn write(&self, entry: &Entry, until: Until) -> Result<Came, TrailError> {
+        let came = self.queue.write(entry.body(), entry.operation(), until, self.lost.as_deref())?;
         self.told.store(false, Ordering::Relaxed);
         if let Some(journal) = &self.journal {
-            journal.send(entry, numbers);
+            journal.send(entry, came);
         }
-        Ok(())
+        Ok(came)
     }
 
     /// Tells of the plug-ins of one kind that were loaded or would be: a set that differs from the one seen last
@@ -193,15 +210,17 @@ impl Auditor {
         // Without a trail there is nothing to compare with; the next process will try again.
         let changed = plugins::changed(self.queue.trail(), kind, plugins);
         if let Ok(Some(changes)) = changed {
-            self.note(&Entry::now(Event::Plugins(changes)));
+            // The operation they were loaded for puts it on disk.
+            self.note(&Entry::now(Event::Plugins(changes)), Until::Written);
         }
     }
 
-    /// Records each connection that is gone though nobody cancelled it, once.
+    /// Records each connection that is gone though nobody cancelled it, once. Nobody waits for the disk: whoever
+    /// lists connections is not to.
     pub fn vanished(&self) {
         let Ok(runtime) = dirs::runtime_path() else { return };
         for connection in vanished::new(self.queue.trail(), &runtime) {
-            self.note(&Entry::now(Event::Vanished(connection)));
+            self.note(&Entry::now(Event::Vanished(connection)), Until::Written);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The file of the trail: who may have written it, and how something is appended.
 //!
 //! Whoever appends holds a lock, which is also where it says how far the file was written and with which digest
-//! (the *head*): so nobody need read what is there, and what is missing at the end shows. The head is written when
-//! the lines are on disk. A file that is longer than its head was written to by a process that came to its end
-//! before it wrote the head; one that is shorter had something taken away.
+//! (the *head*): so nobody need read what is there, and what is missing at the end shows. A file that is longer than
+//! its head was written to by a process that came to its end before it wrote the head; one that is shorter had
+//! something taken away, by somebody or by a machine that came to its end before the lines were on disk.
+//!
+//! The disk is waited for when the lock has been given back: a disk puts the lines of many on it in one go.
 
 use super::chain::Digest;
 use super::entry::{Entry, Event, Gap, linked};
@@ -22,9 +24,9 @@ use std::time::{Duration, Instant};
 pub(super) const FILE: &str = "events.jsonl";
 /// Name of the file with the head, which is locked.
 const HEAD: &str = "events.head";
-/// How long others are waited for. Each holds the lock for as long as one fdatasync takes; who waits longer waits
-/// for a process that is stopped, or for a disk that hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long others are waited for. Each holds the lock for as long as it takes to write some lines; who waits longer
+/// waits for a process that is stopped, or for a disk that hangs.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How much of a torn end is kept.
 const TORN_KEPT: u64 = 1 << 20;
 
@@ -40,6 +42,11 @@ impl TrailError {
     /// There is no file.
     pub(super) fn nowhere() -> Self {
         TrailError("there is no place for an audit trail; set MPR_STATE_DIR".into())
+    }
+
+    /// There was no time.
+    pub(super) fn busy() -> Self {
+        TrailError("others were writing to the audit trail for as long as there was time".into())
     }
 }
 
@@ -93,6 +100,41 @@ impl fmt::Display for Head {
     }
 }
 
+/// What was written and is not known to be on disk.
+#[derive(Debug)]
+pub(super) struct Unsynced {
+    file: File,
+    path: PathBuf,
+    /// Where the name of the file is new, and is to last, too.
+    directory: Option<File>,
+}
+
+impl Unsynced {
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Waits until it is on disk.
+    pub(super) fn sync(&self) -> Result<(), TrailError> {
+        self.file.sync_data().map_err(|error| self.failed(&error))?;
+        // Not every file system can do this for a directory.
+        _ = self.directory.as_ref().map(File::sync_all);
+        Ok(())
+    }
+
+    pub(super) fn failed(&self, error: &io::Error) -> TrailError {
+        TrailError::new(&self.path, "cannot be put on disk", error)
+    }
+
+    /// Adds it to these, which need be put on disk but once each.
+    pub(super) fn join(self, others: &mut Vec<Unsynced>) {
+        match others.iter_mut().find(|other| is_same(&other.file, &self.file)) {
+            Some(other) => other.directory = self.directory.or(other.directory.take()),
+            None => others.push(self),
+        }
+    }
+}
+
 /// The right to append.
 pub(super) struct Locked<'a> {
     trail: &'a Trail,
@@ -123,11 +165,17 @@ impl Trail {
         &self.directory
     }
 
-    /// Appends these records, and puts them on disk. Returns the number of the first.
-    pub(super) fn append(&self, bodies: &[&str], lost: Option<&Path>) -> Result<u64, TrailError> {
-        let locked = self.lock()?;
+    /// Appends these records, waiting so long for others who do. Returns the number of the first, and what is to be
+    /// put on disk.
+    pub(super) fn append(
+        &self,
+        bodies: &[&str],
+        lost: Option<&Path>,
+        patience: Duration,
+    ) -> Result<(u64, Unsynced), TrailError> {
+        let locked = self.lock_within(patience)?;
         let (mut file, mut head, mut gaps) = locked.position()?;
-        gaps.extend(lost.and_then(lost::take));
+        gaps.extend(lost.map(lost::take).unwrap_or_default());
         let gaps: Vec<String> = gaps.into_iter().map(|gap| Entry::now(Event::Gap(gap)).body()).collect();
         let first = head.last + gaps.len() as u64 + 1;
         let mut text = String::new();
@@ -143,25 +191,25 @@ impl Trail {
             file = locked.rotate(file, before)?;
             length = 0;
         }
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
-        if let Err(error) = written {
+        if let Err(error) = file.write_all(text.as_bytes()) {
             // Half a line would be taken for a crash.
             _ = file.set_len(length);
             return Err(TrailError::new(&self.file, "cannot be written to", &error));
-        }
-        if length == 0 {
-            // So that the name lasts, too. Not every file system can do this for a directory.
-            _ = locked.directory.sync_all();
         }
         locked.write_head(Head { length: length + text.len() as u64, ..head });
         if !gaps.is_empty() {
             lost.into_iter().for_each(lost::recorded);
         }
-        Ok(first)
+        let directory = if length == 0 { locked.directory.try_clone().ok() } else { None };
+        Ok((first, Unsynced { file, path: self.file.clone(), directory }))
     }
 
     /// Waits until nobody else appends, and makes the directory if need be.
     pub(super) fn lock(&self) -> Result<Locked<'_>, TrailError> {
+        self.lock_within(PATIENCE)
+    }
+
+    fn lock_within(&self, patience: Duration) -> Result<Locked<'_>, TrailError> {
         if !self.directory.is_absolute() {
             return Err(TrailError::nowhere());
         }
@@ -174,19 +222,19 @@ impl Trail {
             })
             .map_err(|error| TrailError::new(&self.directory, "cannot be used", &error))?;
         let started = Instant::now();
-        let mut pause = Duration::from_micros(200);
+        let mut pause = Duration::from_micros(50);
         loop {
             let head = open(&self.head, OpenOptions::new().read(true).write(true).create(true))?;
             match head.try_lock() {
                 Ok(()) if is_at(&head, &self.head) => return Ok(Locked { trail: self, directory, head }),
                 // Somebody removed the file between our opening and locking it: a lock nobody else will meet.
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => {
+                Err(TryLockError::WouldBlock) if started.elapsed() < patience => {
                     thread::sleep(pause);
                     pause = (pause * 2).min(Duration::from_millis(4));
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let since = format!("another process has been writing for {} s", PATIENCE.as_secs());
+                    let since = format!("another process has been writing for {:?}", started.elapsed());
                     return Err(TrailError::new(&self.head, "cannot be locked", &since));
                 }
                 Err(TryLockError::Error(error)) => {
@@ -296,6 +344,13 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> Result<File, Trail
         return Err(TrailError::new(path, "cannot be used", &what));
     }
     Ok(file)
+}
+
+fn is_same(one: &File, other: &File) -> bool {
+    match (one.metadata(), other.metadata()) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
 }
 
 /// Whether `file` is the one found at `path` now.

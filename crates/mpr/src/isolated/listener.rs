@@ -87,6 +87,7 @@ impl Isolated {
             },
             Err(silence) => Err(silence),
         };
+        trace::had_until(deadline);
         match asked {
             Ok((generation, answer)) => self.take(answer, generation, before, info),
             Err(silence) => self.fail(&silence, before),

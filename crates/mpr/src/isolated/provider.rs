@@ -135,7 +135,9 @@ impl ProviderHost {
         }
         let deadline = deadline(self.question());
         let mut ask = blank(Function::Capabilities);
-        let (_, told) = self.hosted.take_turn(deadline)?.ask(&mut ask, deadline)?;
+        let asked = self.hosted.take_turn(deadline).and_then(|mut turn| turn.ask(&mut ask, deadline));
+        trace::had_until(deadline);
+        let (_, told) = asked?;
         let [net_type, version, user, connection, dialog, admin, enumeration] = told.numbers;
         Ok(Capabilities { net_type, version, user, connection, dialog, admin, enumeration })
     }
@@ -160,6 +162,7 @@ impl ProviderHost {
                 turn.ask_again(generation, &mut ask, deadline).unwrap_or(Err(Silence::Gone))
             }
         });
+        trace::had_until(deadline);
         let (generation, told) = match asked {
             Ok(answered) => answered,
             Err(silence) => return Err(self.fail(ask.function, &silence, limit)),

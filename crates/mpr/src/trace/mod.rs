@@ -44,6 +44,8 @@ thread_local! {
     static TRACING: Cell<bool> = const { Cell::new(false) };
     /// What an attempt is taken to come to while nothing is done but simulated.
     static ASSUMED: Cell<Option<Status>> = const { Cell::new(None) };
+    /// What plug-ins outside the program left of their time in the course of the operation: the one that left least.
+    static SPARE: Cell<Option<Duration>> = const { Cell::new(None) };
     /// What was remarked in the course of the step that is under way.
     static REMARKS: RefCell<Vec<Remark>> = const { RefCell::new(Vec::new()) };
 }
@@ -122,6 +124,14 @@ pub(crate) fn remark(kind: &str, text: impl FnOnce() -> String) {
     }
 }
 
+/// For whoever asks a plug-in outside the program: it had time until then, and has answered or been given up.
+pub(crate) fn had_until(deadline: Instant) {
+    if TRACING.get() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        SPARE.set(Some(SPARE.get().map_or(left, |least| least.min(left))));
+    }
+}
+
 /// Goes along with one operation and puts down what happens.
 pub(crate) struct Tracer<'r> {
     record: RefCell<Operation>,
@@ -131,6 +141,8 @@ pub(crate) struct Tracer<'r> {
     _numbered: notifyees::Numbered,
     /// Whether it is asked for in the course of another one that has a tracer.
     outer: bool,
+    /// What that one has for [`SPARE`].
+    outer_spare: Option<Duration>,
 }
 
 impl<'r> Tracer<'r> {
@@ -160,6 +172,7 @@ impl<'r> Tracer<'r> {
             auditor: router.auditor(),
             _numbered: numbered,
             outer: TRACING.replace(true),
+            outer_spare: SPARE.take(),
         }
     }
 
@@ -221,7 +234,7 @@ impl<'r> Tracer<'r> {
         record.conclude(status);
         drop(record);
         if let Some(auditor) = self.auditor {
-            auditor.record(&self.record.borrow());
+            auditor.record(&self.record.borrow(), SPARE.get());
         }
         if let Some(watcher) = &self.watcher {
             watcher(Sight::Ends(&self.record.borrow()));
@@ -233,6 +246,9 @@ impl<'r> Tracer<'r> {
 impl Drop for Tracer<'_> {
     fn drop(&mut self) {
         TRACING.set(self.outer);
+        // The one around it has had to wait for all of this.
+        let least = [self.outer_spare, SPARE.get()].into_iter().flatten().min();
+        SPARE.set(if self.outer { least } else { None });
     }
 }
 
