@@ -21,6 +21,8 @@ pub struct Registration {
     number: usize,
     /// Its bit in [`EXECUTING`]; zero if it has none.
     bit: u64,
+    /// Whether nobody is asked, and it stands there to have that recorded.
+    pub(crate) is_absent: bool,
 }
 
 impl Registration {
@@ -28,7 +30,7 @@ impl Registration {
     #[must_use]
     pub fn new(label: impl Into<String>, library: Box<dyn Notifyee>) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Registration { label: label.into(), library, number, bit: bit(number) }
+        Registration { label: label.into(), library, number, bit: bit(number), is_absent: false }
     }
 
     /// The library itself.

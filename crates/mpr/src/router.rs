@@ -91,7 +91,7 @@ impl Router {
         self.providers.get_or_init(|| match &self.settings().system {
             Some(system) => {
                 let providers = system.providers();
-                self.note_plugins("providers", || system.provider_files());
+                self.note_plugins("providers", || system.provider_files(providers.problems()));
                 providers
             }
             None => Providers::default(),
@@ -103,7 +103,7 @@ impl Router {
         self.notifyees.get_or_init(|| match &self.settings().system {
             Some(system) => {
                 let notifyees = system.notifyees();
-                self.note_plugins("notifyees", || system.notifyee_files());
+                self.note_plugins("notifyees", || system.notifyee_files(notifyees.problems()));
                 notifyees
             }
             None => Notifyees::default(),
@@ -160,7 +160,7 @@ impl Router {
 
     /// The notification libraries, in registration order. Loads them.
     pub fn registrations(&self) -> impl Iterator<Item = &Registration> {
-        self.notifyees().iter()
+        self.notifyees().iter().filter(|registration| !registration.is_absent)
     }
 
     /// Everything that was left out, and why: in the configuration, among the plug-ins, in the remembered

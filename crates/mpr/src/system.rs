@@ -2,7 +2,7 @@
 //! when it is first needed (`spec/notification.md` §3.3, `spec/provider.md` §1).
 
 use crate::audit::Plugin;
-use crate::config::{Config, Isolation, NotifyeeEntry, OnFailure, ProviderEntry, Source};
+use crate::config::{Config, Events, Isolation, NotifyeeEntry, OnFailure, ProviderEntry, Source};
 use crate::isolated::{self, Isolated, IsolatedProvider, Refusing};
 use crate::library::credentials::LoadedCredentialManager;
 use crate::library::notifyee::LoadedNotifyee;
@@ -12,13 +12,13 @@ use crate::notifyees::{Notifyees, Registration};
 use crate::policy::{self, Guard, Policies};
 use crate::providers::{Provider, Providers};
 use crate::store::Store;
-use crate::{Problem, builtin, report, safe_mode};
+use crate::{Problem, builtin, report, safe_mode, trace};
 use mpr_helper::dirs;
 use mpr_plugin::abi::{
     NOTIFY_PRE, NOTIFYINFO, WN_CREDENTIAL_CLASS, WN_NETWORK_CLASS, WN_PRIMARY_AUTHENT_CLASS,
 };
 use mpr_plugin::{AddNotice, CancelNotice, Event, NetworkProvider, Notifyee, Status, last_error, wide};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,27 +124,21 @@ impl System {
         Ok(provider)
     }
 
-    /// The files of the registered providers, as they are.
-    pub(crate) fn provider_files(&self) -> Vec<Plugin> {
-        let file = |entry: &ProviderEntry| Plugin {
-            sha256: entry.sha256.map(|pin| pin.to_string()),
-            ..Plugin::at(&entry.stem, &entry.path)
-        };
+    /// The files of the registered providers, as they are; `problems` says which were left out.
+    pub(crate) fn provider_files(&self, problems: &[Problem]) -> Vec<Plugin> {
+        let file = |entry: &ProviderEntry| found(&entry.stem, &entry.path, &entry.file, problems);
         self.config.providers.iter().map(file).collect()
     }
 
-    /// The files of the registered notification libraries and commands, as they are.
-    pub(crate) fn notifyee_files(&self) -> Vec<Plugin> {
-        let file = |entry: &NotifyeeEntry| match &entry.source {
-            Source::Library(path) => Plugin::at(&entry.stem, path),
-            Source::Command(command) => {
-                Plugin::at(&entry.stem, command.first().map(String::as_ref).unwrap_or("".as_ref()))
-            }
+    /// The files of the registered notification libraries and commands, as they are; `problems` says which were left
+    /// out.
+    pub(crate) fn notifyee_files(&self, problems: &[Problem]) -> Vec<Plugin> {
+        let path = |entry: &NotifyeeEntry| match &entry.source {
+            Source::Library(path) => path.clone(),
+            Source::Command(command) => command.first().map(PathBuf::from).unwrap_or_default(),
         };
-        // What is pinned is nothing else, or is not loaded.
-        let pinned =
-            |entry: &NotifyeeEntry| Plugin { sha256: entry.sha256.map(|pin| pin.to_string()), ..file(entry) };
-        self.config.notifyees.iter().map(pinned).collect()
+        let file = |entry: &NotifyeeEntry| found(&entry.stem, &path(entry), &entry.file, problems);
+        self.config.notifyees.iter().map(file).collect()
     }
 
     /// Loads the notification libraries, in registration order; the same file once, at its first position.
@@ -166,9 +160,9 @@ impl System {
             match self.notifyee(entry) {
                 Ok(library) => table.push(Registration::new(&entry.stem, library)),
                 Err(problem) => {
-                    if entry.on_failure == OnFailure::Deny {
-                        table.push(Registration::new(&entry.stem, Box::new(Absent::of(entry))));
-                    }
+                    let mut absent = Registration::new(&entry.stem, Box::new(Absent::of(entry, &problem)));
+                    absent.is_absent = entry.on_failure == OnFailure::Allow;
+                    table.push(absent);
                     problems.push(problem);
                 }
             }
@@ -233,12 +227,18 @@ impl System {
     }
 }
 
+/// A plug-in as it was found at `path`, registered in the file `registration`.
+fn found(name: &str, path: &Path, registration: &Path, problems: &[Problem]) -> Plugin {
+    let refused = problems.iter().find(|problem| problem.file == registration);
+    Plugin { refused: refused.map(|problem| problem.what.clone()), ..Plugin::at(name, path) }
+}
+
 fn report_all(problems: &[Problem]) {
     problems.iter().for_each(report::problem);
 }
 
 /// A library that was not loaded, told from the registration that names it.
-fn unloaded(registration: &std::path::Path, error: LoadError) -> Problem {
+fn unloaded(registration: &Path, error: LoadError) -> Problem {
     Problem {
         file: registration.to_owned(),
         line: None,
@@ -247,21 +247,27 @@ fn unloaded(registration: &std::path::Path, error: LoadError) -> Problem {
     }
 }
 
-/// Stands in for a notification library that is registered with `on-failure = "deny"` and cannot be called:
-/// what it would have been asked about is refused.
+/// Stands in for a notification library that cannot be called: where it is registered with `on-failure = "deny"`, what
+/// it would have been asked about is refused. Either way it is on record that nobody was asked.
 struct Absent {
     label: String,
-    add: bool,
-    cancel: bool,
+    events: Events,
+    on_failure: OnFailure,
+    why: String,
 }
 
 impl Absent {
-    fn of(entry: &NotifyeeEntry) -> Self {
-        Absent { label: entry.stem.clone(), add: entry.events.add, cancel: entry.events.cancel }
+    fn of(entry: &NotifyeeEntry, problem: &Problem) -> Self {
+        let Problem { what: why, .. } = problem.clone();
+        Absent { label: entry.stem.clone(), events: entry.events, on_failure: entry.on_failure, why }
     }
 
-    fn refuse(&self, info: &NOTIFYINFO) -> Status {
+    fn answer(&self, info: &NOTIFYINFO) -> Status {
         if info.dwNotifyStatus != NOTIFY_PRE {
+            return Status::SUCCESS;
+        }
+        trace::remark("unloaded", || self.why.clone());
+        if self.on_failure == OnFailure::Allow {
             return Status::SUCCESS;
         }
         let text = format!(
@@ -276,8 +282,8 @@ impl Absent {
 impl Notifyee for Absent {
     fn wants(&self, event: Event) -> bool {
         match event {
-            Event::Add => self.add,
-            Event::Cancel => self.cancel,
+            Event::Add => self.events.add,
+            Event::Cancel => self.events.cancel,
         }
     }
 
@@ -286,10 +292,10 @@ impl Notifyee for Absent {
     }
 
     fn add_connect_notify(&self, info: &mut NOTIFYINFO, _: &AddNotice<'_>) -> Status {
-        self.refuse(info)
+        self.answer(info)
     }
 
     fn cancel_connect_notify(&self, info: &mut NOTIFYINFO, _: &CancelNotice<'_>) -> Status {
-        self.refuse(info)
+        self.answer(info)
     }
 }

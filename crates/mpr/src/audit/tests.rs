@@ -326,25 +326,67 @@ fn another_set_of_plug_ins_is_recorded_once() {
     let place = Place::new();
     let auditor = place.auditor(quiet(Mode::BestEffort));
     let file = place.base.path().join("audit.so");
+    let seen = |refused: Option<&str>| {
+        vec![Plugin { refused: refused.map(str::to_owned), ..Plugin::at("audit", &file) }]
+    };
+    let times = |file: &Path| fs::metadata(file).and_then(|meta| meta.modified()).unwrap();
     fs::write(&file, "one").unwrap();
-    let seen = || vec![Plugin::at("audit", &file)];
-    auditor.plugins("notifyees", seen());
-    auditor.plugins("notifyees", seen());
+    let written = times(&file);
+    auditor.plugins("notifyees", seen(None));
+    auditor.plugins("notifyees", seen(None));
     auditor.plugins("providers", Vec::new());
-    fs::write(&file, "another").unwrap();
-    auditor.plugins("notifyees", seen());
+    // As long and as old as before.
+    fs::write(&file, "two").unwrap();
+    fs::File::options().write(true).open(&file).unwrap().set_modified(written).unwrap();
+    auditor.plugins("notifyees", seen(None));
+    // Touched, and another file with the same contents.
+    fs::write(&file, "two").unwrap();
+    auditor.plugins("notifyees", seen(None));
+    fs::copy(&file, file.with_extension("new")).unwrap();
+    fs::rename(file.with_extension("new"), &file).unwrap();
+    auditor.plugins("notifyees", seen(None));
+    auditor.plugins("notifyees", seen(Some("it is writable by anyone")));
     auditor.plugins("notifyees", Vec::new());
-    let changes: Vec<_> = place
+    let changes: Vec<Changes> = place
         .entries()
         .into_iter()
         .map(|entry| match entry.event {
-            Event::Plugins(Changes { added, removed, changed, .. }) => {
-                (added.len(), removed.len(), changed.len())
-            }
+            Event::Plugins(changes) => changes,
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(changes, [(1, 0, 0), (0, 0, 1), (0, 1, 0)]);
+    let count = |Changes { added, removed, changed, .. }: &Changes| [added, removed, changed].map(Vec::len);
+    let counts: Vec<[usize; 3]> = changes.iter().map(count).collect();
+    assert_eq!(counts, [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]);
+    let digests = [&changes[0].added[0], &changes[1].changed[0]].map(|plugin| plugin.sha256);
+    assert_eq!(digests, [b"one", b"two"].map(|contents| Some(Digest::of(contents))));
+    assert_eq!(changes[2].changed[0].refused.as_deref(), Some("it is writable by anyone"));
+}
+
+/// A state that stands for one of another program: the lock on the trail is its own.
+fn held(place: &Place) -> fs::File {
+    let head = fs::File::options().write(true).open(directory(&place.state()).join("events.head")).unwrap();
+    head.lock().unwrap();
+    head
+}
+
+#[test]
+fn who_has_no_time_left_is_not_held_up_by_somebody_who_writes_and_the_gap_is_recorded() {
+    let place = with_operations(1);
+    let auditor = place.auditor(quiet(Mode::BestEffort));
+    let operation = |name: &str| {
+        let Event::Operation(operation) = place.entries()[0].event.clone() else { panic!() };
+        crate::trace::Operation { operation: name.to_owned(), ..operation }
+    };
+    let (one, two) = (operation("1-1"), operation("1-2"));
+    let stopped = held(&place);
+    auditor.record(&one, Some(Duration::ZERO));
+    drop(stopped);
+    auditor.record(&two, Some(Duration::ZERO));
+    let report = place.verified();
+    assert_eq!(report.flaws, []);
+    let (2, Gap::Unwritten { count: 1, operations, .. }) = &report.gaps[0] else { panic!("{report:?}") };
+    assert_eq!(operations, &["1-1"]);
 }
 
 proptest! {
