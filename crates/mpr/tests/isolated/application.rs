@@ -6,6 +6,7 @@ use mpr::{AddRequest, CancelRequest, Credentials, Router, extended_error};
 use mpr_plugin::{EnumQuery, NetResource, ResourceQuery, Status, wide};
 use mpr_testkit::TestEnv;
 pub(super) use mpr_testkit::zoo::{preamble, trace, trace_file};
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -322,8 +323,7 @@ fn wait_for(root: &Path, enough: impl Fn(&Vec<u32>) -> bool) {
 /// A world with one provider that connects everything, and the helper at hand.
 pub(super) fn world() -> TestEnv {
     _ = mpr_testkit::mpr_host();
-    // Most of these tests are about deadlines, and a disk knows none.
-    let env = TestEnv::new().without_builtin_providers().setting("audit", "off");
+    let env = TestEnv::new().without_builtin_providers();
     let provider = provider(&env, "return WN_SUCCESS;");
     env.provider_library("p1", "P1", provider)
 }
@@ -368,20 +368,55 @@ pub(super) fn settings(timeout: u32, policy: &str) -> String {
     format!("timeout-ms = {timeout}\non-failure = \"{policy}\"")
 }
 
-/// Runs the application, each time in a new world, until every answer came within deadline and grace: at most
-/// three times, since a machine with more to do than this may be late by itself.
+/// Runs the application in a new world: every answer comes within deadline and grace. On a machine that has so much
+/// else to do that even a plug-in without sin takes its time, so much later, and in one of three times.
 #[track_caller]
 pub(super) fn in_time(timeout: u32, world: impl Fn() -> TestEnv, tasks: &str) -> (TestEnv, Vec<Got>, String) {
     let most = u128::from(timeout) + GRACE;
     for _ in 0..3 {
         let env = world();
         let (got, told) = run(&env, tasks);
-        if got.iter().all(|got| got.milliseconds <= most) {
+        let longest = got.iter().map(|got| got.milliseconds).max().unwrap_or_default();
+        if longest <= most || longest <= most + without_sin() {
             return (env, got, told);
         }
         eprintln!("not within {most} ms: {got:?}");
     }
     panic!("three times an answer took longer than {most} ms");
+}
+
+/// How long an operation takes now that is held up by nothing but the machine, in milliseconds.
+fn without_sin() -> u128 {
+    let (got, _) = run(&library(world(), "good", "", "", ""), "a");
+    got[0].milliseconds
+}
+
+/// What is on record of the operations, as anybody reads it who has the command; and the trail is whole.
+#[track_caller]
+pub(super) fn on_record(env: &TestEnv) -> Vec<Value> {
+    let mpr = |arguments: &[&str]| {
+        let output = env.command(mpr_testkit::mpr()).args(arguments).output().expect("it can be started");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {stdout}\n{stderr}");
+        stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>()
+    };
+    let [verified] = &mpr(&["events", "verify", "--json"])[..] else { panic!("one object") };
+    assert_eq!(verified["whole"], true, "{verified}");
+    let missing = |gap: &Value| gap["gap"]["cause"] != "late";
+    assert!(!verified["gaps"].as_array().expect("a list").iter().any(missing), "{verified}");
+    let mut records = mpr(&["events", "--json"]);
+    records.retain(|record| record["event"] == "operation");
+    records
+}
+
+/// The words in the record of an operation for what the router has to say of the answers.
+pub(super) fn remarks(record: &Value) -> String {
+    let list = |value: &Value, name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let steps = list(record, "steps");
+    let remarks = steps.iter().flat_map(|step| list(step, "remarks"));
+    let words = remarks.map(|remark| remark["kind"].as_str().expect("a word").to_owned());
+    words.collect::<Vec<_>>().join(",")
 }
 
 /// One listener that fails: with either policy, what the caller gets and in how long, and that the provider is

@@ -1,10 +1,11 @@
-//! The zoo: for each plug-in with a sin, what the caller got, in how long, and what was recorded. As an isolated
-//! notification library with either policy, as an isolated provider, and in the caller's process where a process
-//! survives it.
+//! The zoo: for each plug-in with a sin, what the caller got, in how long, and what was recorded: as it happened, and
+//! in the trail on disk, as the command shows it. As an isolated notification library with either policy, as an
+//! isolated provider, and in the caller's process where a process survives it.
 
 use crate::application::*;
 use mpr_testkit::TestEnv;
 use mpr_testkit::zoo::{Specimen, ZOO};
+use serde_json::Value;
 
 /// What becomes of it.
 #[derive(Debug, Clone, Copy)]
@@ -147,6 +148,7 @@ fn words(fate: Fate) -> (&'static [&'static str], &'static [&'static str]) {
     match fate {
         Late => (&[LATE], &["late"]),
         Silent(words) => (words, &["ended", "garbage"]),
+        Refused(_) => (&[], &["unloaded"]),
         _ => (&[], &[""]),
     }
 }
@@ -154,6 +156,48 @@ fn words(fate: Fate) -> (&'static [&'static str], &'static [&'static str]) {
 #[track_caller]
 fn says(told: &str, words: &[&str]) {
     assert!(words.is_empty() || words.iter().any(|word| told.contains(word)), "{words:?}: {told}");
+}
+
+/// The trail says of each operation what its caller got, from whom and why, and how long that took.
+#[track_caller]
+fn is_on_record(env: &TestEnv, got: &[Got], timeout: u32) {
+    let (records, nested): (Vec<Value>, Vec<Value>) =
+        on_record(env).into_iter().partition(|record| record["request"]["remote"] != r"\\srv\other");
+    // What a plug-in asks for is an operation like any other.
+    let traced = trace(env).into_iter().filter(|call| call.starts_with("nested"));
+    assert_eq!(
+        nested.iter().map(|record| format!("nested {}", record["status"])).collect::<Vec<_>>(),
+        traced.collect::<Vec<_>>()
+    );
+    assert_eq!(records.len(), got.len(), "{records:?}");
+    for (record, got) in records.iter().zip(got) {
+        assert_eq!(record["status"], got.status, "{record}");
+        assert_eq!(remarks(record), got.remarks, "{record}");
+        if got.status != 0 && got.code == got.status {
+            // Who decided is who gave the reason.
+            let named = record["decided"]["name"].as_str().unwrap_or(&got.name);
+            assert_eq!(
+                (named, &record["reason"]["text"]),
+                (&*got.name, &Value::from(&*got.text)),
+                "{record}"
+            );
+        }
+        let micros = u128::from(record["micros"].as_u64().expect("a number"));
+        assert!(micros / 1000 <= got.milliseconds, "{record}: {got:?}");
+        let given_up = remarks(record) == "late" && timeout == SHORT;
+        assert!(!given_up || micros >= u128::from(SHORT) * 1000, "{record}");
+    }
+}
+
+/// What the record of the plug-ins says of the one there is.
+#[track_caller]
+fn found(env: &TestEnv) -> Value {
+    let text = std::fs::read_to_string(env.state_dir().join("audit/events.jsonl")).expect("a trail");
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut added = records
+        .filter(|record| record["event"] == "plugins")
+        .flat_map(|record| record["added"].as_array().cloned().unwrap_or_default());
+    added.rfind(|plugin| plugin["name"] == "sinner").expect("it is on record")
 }
 
 fn as_listener(specimen: &Specimen, policy: &str, fate: Fate) {
@@ -169,6 +213,7 @@ fn as_listener(specimen: &Specimen, policy: &str, fate: Fate) {
     let (env, got, told) = in_time(timeout, register, "a");
     let [got] = &got[..] else { panic!("{got:?}") };
     let connected = trace(&env).iter().any(|call| call == "add");
+    is_on_record(&env, std::slice::from_ref(got), timeout);
     match fate {
         Late | Silent(_) | Refused(_) => {
             let (words, recorded) = words(fate);
@@ -177,6 +222,7 @@ fn as_listener(specimen: &Specimen, policy: &str, fate: Fate) {
             assert!(told.contains("notifyees.d/sinner.toml"), "{told}");
             if let Refused(why) = fate {
                 assert!(told.contains(why), "{told}");
+                assert!(found(&env)["refused"].as_str().expect("why").contains(why));
             }
             if policy == "allow" {
                 assert_eq!((got.status, connected), (0, true), "{got:?}");
@@ -212,8 +258,9 @@ fn as_provider(specimen: &Specimen, fate: Fate) {
     };
     // Waited for when it is asked what it can do, whether it has started, and what a device leads to.
     let calls = if matches!(fate, Suspended) { 3 } else { 1 };
-    let (_, got, told) =
+    let (env, got, told) =
         in_time(calls * timeout, register, if matches!(fate, Later(_)) { "ac" } else { "a" });
+    is_on_record(&env, &got, calls * timeout);
     let last = got.last().expect("an answer");
     match fate {
         Later(Late | Silent(_)) | Late | Silent(_) => {
@@ -227,6 +274,7 @@ fn as_provider(specimen: &Specimen, fate: Fate) {
         }
         Refused(why) => {
             assert_eq!(last.status, 1222, "there is no provider: {got:?}");
+            assert!(found(&env)["refused"].as_str().expect("why").contains(why));
             assert!(told.contains(why) && told.contains("providers.d/sinner.toml"), "{told}");
         }
         Suspended => {
@@ -244,6 +292,7 @@ fn as_listener_in_process(specimen: &Specimen, fate: Fate) {
         let path = specimen.notifyee(&env);
         let env = env.notifyees_d("sinner", &format!("path = {path:?}\non-failure = {policy:?}\n"));
         let (got, told) = run(&env, "a");
+        is_on_record(&env, &got, AMPLE);
         match fate {
             Says(status) => assert_eq!((got[0].status, &*told), (status, ""), "{got:?}"),
             Refused(why) => {
