@@ -227,7 +227,8 @@ impl Records {
                 io::ErrorKind::PermissionDenied,
             ));
         }
-        let mut bytes = Vec::new();
+        // As long as it is, so that it is read in one go.
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0).min(MAX_RECORD) + 1);
         (&mut file)
             .take(MAX_RECORD as u64 + 1)
             .read_to_end(&mut bytes)
