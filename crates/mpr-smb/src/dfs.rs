@@ -1,6 +1,7 @@
 //! Names that lead elsewhere: links of the Distributed File System (MS-DFSC).
 //!
-//! A server that is asked to open what lies behind such a link says so, and tells on request where it leads. It is
+//! A server that is asked to open what lies behind such a link says so, and tells on request where it leads. So does one
+//! that is asked for a share it does not have, if it controls a domain and the share is a namespace of that. It is
 //! followed when a connection is made, for as many links as stand one behind the other, within bounds. What is
 //! behind a link that is met later stays where it is: `EREMOTE`.
 //!
@@ -43,23 +44,34 @@ impl Place {
         }
     }
 
-    /// As servers are asked about it.
-    fn path(&self) -> String {
-        format!(r"\{}\{}\{}", self.target.host, self.share, wire::wire_name(&self.base))
+    /// As servers are asked about the share.
+    fn root(&self) -> String {
+        format!(r"\{}\{}", self.target.host, self.share)
     }
 
     /// Where this leads, in the order in which it is to be tried. `encrypted` says whether the server that calls it
     /// a link was spoken to in secret.
     pub(crate) async fn referred(&self, encrypted: bool) -> Reached<Vec<Place>> {
+        self.ask(&format!(r"{}\{}", self.root(), wire::wire_name(&self.base)), "", encrypted).await
+    }
+
+    /// Where a share is that the server itself does not have.
+    pub(crate) async fn held_elsewhere(&self) -> Reached<Vec<Place>> {
+        self.ask(&self.root(), &wire::wire_name(&self.base), false).await
+    }
+
+    /// Asks about a path; `behind` is what comes behind it in any case.
+    async fn ask(&self, asked: &str, behind: &str, encrypted: bool) -> Reached<Vec<Place>> {
         let name = self.name();
         let failed =
             |why: &str| Failure::new(Status::BAD_NETPATH, format!("{name} leads elsewhere, but {why}"));
         let mut signed = Signed::in_to(&self.target, new_client(), None, &|_| {}).await?;
         let proved = !(signed.signing().is_empty() && signed.encryption().is_empty());
+        let encrypted = encrypted || !signed.encryption().is_empty();
         let tree = signed.share(&self.target, "IPC$").await?.tree;
-        let asked = self.path();
         let mut question = WriteCursor::new();
-        ReqGetDfsReferral { max_referral_level: LEVEL, request_file_name: asked.clone() }.pack(&mut question);
+        ReqGetDfsReferral { max_referral_level: LEVEL, request_file_name: asked.to_owned() }
+            .pack(&mut question);
         let request =
             wire::control(FileId::SENTINEL, FSCTL_DFS_GET_REFERRALS, question.into_inner(), MOST_BYTES);
         let frame = signed
@@ -74,7 +86,7 @@ impl Place {
         let answer = IoctlResponse::unpack(&mut ReadCursor::new(&frame.body)).map_err(unclear)?;
         let answer =
             RespGetDfsReferral::unpack(&mut ReadCursor::new(&answer.output_data)).map_err(unclear)?;
-        let rest = rest_of(&asked, answer.path_consumed);
+        let rest = format!(r"{}\{behind}", rest_of(asked, answer.path_consumed));
         let mut places = Vec::new();
         let mut distrusted = None;
         for address in answer.entries.iter().filter_map(|entry| entry.target_address()).take(MOST) {

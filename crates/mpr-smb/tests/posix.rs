@@ -414,6 +414,30 @@ async fn a_name_that_leads_elsewhere_is_followed_when_it_is_connected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_does_not_have_a_share_is_asked_who_has() {
+    // As the controllers of a domain, which know of its namespaces and need not hold them.
+    let samba = Samba::with(
+        "[namespace]\n  path = /nowhere\n  msdfs root = yes\n  msdfs proxy = \\127.0.0.1\\dfs\n\
+         [circle]\n  path = /nowhere\n  msdfs root = yes\n  msdfs proxy = \\127.0.0.1\\circle",
+    );
+    fs::create_dir(samba.data("rw").join("deep")).unwrap();
+    fs::write(samba.data("rw").join("deep/file"), b"here").unwrap();
+    let connect =
+        |share: &'static str, base: &'static str| SmbFs::connect(target(&samba), share, base, &|_| {});
+    let root = connect("namespace", "").await.unwrap();
+    assert_eq!(names_in(&root, "").await, ["to-rw"]);
+    // And on through the links of the namespace.
+    let deep = connect("namespace", "to-rw/deep").await.unwrap();
+    assert_eq!(deep.stat("file").await.unwrap().size, 4);
+    for nowhere in ["circle", "none"] {
+        let failure = connect(nowhere, "").await.unwrap_err();
+        let (code, said) = (Status(failure.status), failure.message);
+        assert!(matches!(code, Status::BAD_NETNAME | Status::BAD_NETPATH), "{said}");
+    }
+    assert!(connect("none", "").await.unwrap_err().message.contains("has no share 'none'"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_that_lead_in_a_circle_are_given_up() {
     let samba = Samba::start();
     let link = |name: &str, to: &str| {

@@ -105,6 +105,8 @@ enum Arrived {
     Here(Box<SmbFs>),
     /// A link to another place, told over an encrypted connection or not.
     Link(Place, bool),
+    /// A share that the server does not have. It may know who has: a domain's controllers know of its namespaces.
+    Nowhere(Place, Failure),
 }
 
 impl std::fmt::Debug for SmbFs {
@@ -130,6 +132,11 @@ impl SmbFs {
                 Ok(Arrived::Link(link, encrypted)) => {
                     places.extend(link.referred(encrypted).await?.into_iter().rev());
                 }
+                Ok(Arrived::Nowhere(place, failure)) => match place.held_elsewhere().await {
+                    Ok(elsewhere) => places.extend(elsewhere.into_iter().rev()),
+                    Err(_) if places.is_empty() => return Err(failure),
+                    Err(_) => {}
+                },
                 Err(failure) if places.is_empty() || !mending::is_passing(&failure) => return Err(failure),
                 // There is another place for the same.
                 Err(_) => {}
@@ -144,7 +151,12 @@ impl SmbFs {
     /// Connects to one place.
     async fn connect_to(place: Place, on_stage: OnStage<'_>) -> Reached<Arrived> {
         let Place { mut target, share, base } = place;
-        let link = Link::to(&target, &share, None, None, on_stage).await?;
+        let link = match Link::to(&target, &share, None, None, on_stage).await {
+            Err(failure) if failure.status == Status::BAD_NETNAME.0 => {
+                return Ok(Arrived::Nowhere(Place { target, share, base }, failure));
+            }
+            link => link?,
+        };
         target.stay(link.principal.as_deref());
         let encrypted = !link.encryption.is_empty();
         let name = format!("{}/{share}", target.name());
