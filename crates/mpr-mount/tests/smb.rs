@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mpr_abi::Status;
 use mpr_helper::connections::State;
@@ -241,6 +241,60 @@ fn times_are_kept_to_a_tenth_of_a_microsecond() {
     drop(file);
     let meta = fs::metadata(here.join("f")).unwrap();
     assert_eq!((meta.modified().unwrap(), meta.accessed().unwrap()), (modified, accessed));
+}
+
+#[test]
+fn a_time_that_was_set_by_name_outlasts_the_closing_of_what_was_written() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("set-by-name");
+    let then = rustix::fs::Timespec { tv_sec: 1_000_000_000, tv_nsec: 0 };
+    let times = rustix::fs::Timestamps { last_access: then, last_modification: then };
+    let set =
+        |path: &Path| rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::empty());
+    // As rsync and unzip do: the server may hear of the close only after the time.
+    for at in 0..200 {
+        let name = format!("closed-{at}");
+        fs::write(here.join(&name), "written").unwrap();
+        set(&here.join(&name)).unwrap();
+        fs::rename(here.join(&name), here.join(format!("{name}-to-stay"))).unwrap();
+    }
+    for at in 0..200 {
+        let path = there.join(format!("closed-{at}-to-stay"));
+        assert_eq!(fs::metadata(path).unwrap().mtime(), then.tv_sec, "{at}");
+    }
+    // Several write, and one of them sets the time when all have written.
+    let name = here.join("several");
+    let mut writers: Vec<File> =
+        (0..3).map(|_| OpenOptions::new().create(true).append(true).open(&name).unwrap()).collect();
+    for writer in &mut writers {
+        writer.write_all(b"written").unwrap();
+    }
+    set(&name).unwrap();
+    drop(writers);
+    assert_eq!(fs::metadata(&name).unwrap().mtime(), then.tv_sec);
+    drop(mounted.place("closed by now"));
+    assert_eq!(fs::metadata(there.join("several")).unwrap().mtime(), then.tv_sec);
+}
+
+#[test]
+fn a_time_that_was_set_ends_with_the_next_write() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("set-and-written");
+    let then = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let mut file = File::create(here.join("f")).unwrap();
+    let changes: [fn(&mut File); 2] =
+        [|file| file.write_all(b"more").unwrap(), |file| file.set_len(1).unwrap()];
+    for change in changes {
+        let before = SystemTime::now() - Duration::from_millis(1);
+        file.set_times(FileTimes::new().set_modified(then)).unwrap();
+        assert_eq!(file.metadata().unwrap().modified().unwrap(), then);
+        change(&mut file);
+        let after = file.metadata().unwrap().modified().unwrap();
+        assert!(after >= before, "{after:?}");
+    }
+    drop(file);
+    assert_ne!(fs::metadata(here.join("f")).unwrap().modified().unwrap(), then);
+    assert_ne!(fs::metadata(there.join("f")).unwrap().modified().unwrap(), then);
 }
 
 #[test]

@@ -129,9 +129,12 @@ impl<R: RemoteFs> Inner<R> {
         if changes == Changes::default() {
             return self.stat(ino, set.handle).await;
         }
+        // Servers set the time of the last write when the handle that wrote is closed. The kernel tells of a close
+        // only after the program has gone on; a time the program sets then is to be the last word.
+        self.wait_until(|files| !files.is_closing(ino)).await;
         if let Some(open) = self.handle(ino, set.handle, |open| open.access.write) {
             match self.remote.change_open(&open.file, changes).await {
-                Err(Errno::CLOSED) => {}
+                Err(Errno::CLOSED) => self.wait_until(|files| !files.is_closing(ino)).await,
                 now => return now,
             }
         }

@@ -71,6 +71,9 @@ impl SmbFs {
         let identity = answers.pop().as_deref().and_then(identity_in).unwrap_or(Identity::UNKNOWN);
         let facts: QueryInfoResponse = parse(&answers.pop().unwrap_or_default())?;
         let facts = Facts::parse(&facts.output_buffer).ok_or(Trouble::Garbled)?;
+        if let Some(modified) = changes.modified {
+            self.set_elsewhere(identity.number, None, modified).await;
+        }
         self.with_kind(path, facts, identity).await
     }
 
@@ -88,7 +91,15 @@ impl SmbFs {
         for request in Self::requests(changes, attributes, held.id) {
             let _: SetInfoResponse = held.link.call(Command::SetInfo, &request, 0).await?;
         }
+        match changes.modified {
+            Some(_) => file.0.clock.was_set(),
+            None if changes.size.is_some() => file.0.clock.has_written(&held).await,
+            None => {}
+        }
         drop(held);
+        if let Some(modified) = changes.modified {
+            self.set_elsewhere(file.0.number, Some(file.0.key), modified).await;
+        }
         self.stat_file(file).await
     }
 

@@ -18,6 +18,7 @@ use smb2::types::{Command, FileId};
 use super::handle::Handle;
 use super::lease::Leased;
 use super::locks::Locks;
+use super::times::Clock;
 use super::{EXAMINE, Opened, SmbFs, ask_twice};
 use crate::channel::Pending;
 use crate::link::{Asked, Link, Trouble, parse};
@@ -53,6 +54,7 @@ pub(super) struct OpenFile {
     pub(super) using: Arc<tokio::sync::RwLock<()>>,
     /// It has been removed, and lasts only as long as its handle.
     pub(super) removed: AtomicBool,
+    pub(super) clock: Clock,
     pub(super) locks: Locks,
     pub(super) lease: Mutex<Option<Arc<Leased>>>,
 }
@@ -180,8 +182,15 @@ impl SmbFs {
     }
 
     pub(super) async fn write_file(&self, file: &SmbFile, offset: u64, data: Bytes) -> Result<()> {
-        let Held { link, id, _using } = self.handle(&file.0).await?;
+        let held = self.handle(&file.0).await?;
         self.did_change(&locked(&file.0.path));
+        self.write_parts(&held, offset, data).await?;
+        file.0.clock.has_written(&held).await;
+        Ok(())
+    }
+
+    async fn write_parts(&self, held: &Held<'_>, offset: u64, data: Bytes) -> Result<()> {
+        let Held { link, id, .. } = held;
         let most = link.channel().affordable(link.max_write) as usize;
         let mut under_way = VecDeque::new();
         let mut sent = 0;
@@ -190,7 +199,7 @@ impl SmbFs {
                 let part = sent..data.len().min(sent + most);
                 under_way.push_back((
                     part.clone(),
-                    self.begin_write(&link, id, offset, &data, part.clone()).await?,
+                    self.begin_write(link, *id, offset, &data, part.clone()).await?,
                 ));
                 sent = part.end;
             }
@@ -203,7 +212,7 @@ impl SmbFs {
                 // Less than it was given goes out again from where it stopped.
                 count if count < part.len() => {
                     let rest = part.start + count..part.end;
-                    let again = self.begin_write(&link, id, offset, &data, rest.clone()).await?;
+                    let again = self.begin_write(link, *id, offset, &data, rest.clone()).await?;
                     under_way.push_front((rest, again));
                 }
                 _ => return Err(Trouble::Garbled.into()),
@@ -251,6 +260,7 @@ impl SmbFs {
             reopening: tokio::sync::Mutex::new(()),
             using: Arc::default(),
             removed: AtomicBool::new(false),
+            clock: Clock::default(),
             locks: Locks::default(),
             lease: Mutex::new(opened.leased),
         });

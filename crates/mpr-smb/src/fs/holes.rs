@@ -46,24 +46,26 @@ impl SmbFs {
             self.judge_room(range.end, range.end - size).await?;
         }
         match allocation {
-            Allocation::Punch if inside.is_empty() => Ok(()),
+            Allocation::Punch if inside.is_empty() => return Ok(()),
             Allocation::Punch => {
                 held.control(SET_SPARSE, vec![1], 0).await?;
-                Ok(held.zero(&inside).await?)
+                held.zero(&inside).await?;
             }
             Allocation::Zero => {
                 if !inside.is_empty() {
                     held.zero(&inside).await?;
                 }
-                held.reserve(range.end, size, true).await
+                held.reserve(range.end, size, true).await?;
             }
             Allocation::Extend | Allocation::Keep => {
                 if !inside.is_empty() && !held.is_filled(&inside).await? {
                     return Err(Errno::UNSUPPORTED);
                 }
-                held.reserve(range.end, size, allocation == Allocation::Extend).await
+                held.reserve(range.end, size, allocation == Allocation::Extend).await?;
             }
         }
+        file.0.clock.has_written(&held).await;
+        Ok(())
     }
 
     /// Refuses what there is no room for. Servers need not set aside what they are asked to, and say nothing then:

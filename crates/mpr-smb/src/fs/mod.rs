@@ -24,6 +24,7 @@ mod locks;
 mod mending;
 mod names;
 mod symlinks;
+mod times;
 mod watch;
 
 use std::collections::HashMap;
