@@ -31,6 +31,8 @@ fn heading(operation: &Operation) -> String {
     let mut heading = match operation.kind {
         Kind::Add => "connect",
         Kind::Cancel => "disconnect",
+        Kind::Remember => "remember",
+        Kind::Forget => "forget",
     }
     .to_owned();
     if let Some(local) = &request.local {

@@ -6,7 +6,8 @@ use crate::connect::{AddRequest, Credentials};
 use crate::disconnect::CancelRequest;
 use crate::policy::Asked;
 use crate::providers::Provider;
-use crate::store::Entry;
+use crate::store::{Entry, Store};
+use crate::trace::{self, Kind, Request, Traced, Tracer, Untraced, bounded};
 use crate::{Connection, Problem, Router, report};
 use mpr_core::device::LocalDevice;
 use mpr_plugin::abi::{
@@ -268,16 +269,36 @@ impl Router {
     /// `WN_BAD_VALUE` for another property, `WN_BAD_LOCALNAME` for what is no device, `WN_NOT_CONNECTED`,
     /// `WN_CANNOT_OPEN_PROFILE`, `WN_BAD_PROFILE`.
     pub fn set_connection(&self, local: &WideStr, property: u32, value: u32) -> Result<(), Status> {
+        if !self.is_traced() {
+            return self.set_connection_with(local, property, value, Untraced);
+        }
+        let kind = if value == 0 { Kind::Forget } else { Kind::Remember };
+        let request = Request { local: Some(bounded(local)), ..Request::default() };
+        let tracer = Tracer::begin(self, kind, request);
+        let result = self.set_connection_with(local, property, value, &tracer);
+        tracer.end(result.into()).ok()
+    }
+
+    fn set_connection_with(
+        &self,
+        local: &WideStr,
+        property: u32,
+        value: u32,
+        traced: impl Traced,
+    ) -> Result<(), Status> {
         if property != NETPROPERTY_PERSISTENT {
             return Err(Status::BAD_VALUE);
         }
         let device = LocalDevice::parse(local.as_slice()).ok_or(Status::BAD_LOCALNAME)?;
         let name = wide(&device.to_string());
         if value == 0 {
-            return match self.store()?.forget(&device).map_err(Status::from)? {
+            if let Some(tracer) = traced.tracer() {
+                tracer.accept(|_| ())?;
+            }
+            return self.save(traced, |store| match store.forget(&device)? {
                 None if !self.is_redirected(&name) => Err(Status::NOT_CONNECTED),
                 _ => Ok(()),
-            };
+            });
         }
         let (provider, remote) = self
             .providers()
@@ -288,7 +309,25 @@ impl Router {
         let mut entry = Entry::new(device, remote.to_string_lossy());
         entry.provider = provider.name.to_string_lossy();
         entry.provider_type = provider.capabilities.net_type;
-        self.store()?.remember(&entry).map_err(Status::from)
+        if let Some(tracer) = traced.tracer() {
+            tracer.accept(|request| {
+                request.remote = Some(Request::name(&remote));
+                request.provider = Some(bounded(&provider.name));
+            })?;
+        }
+        self.save(traced, |store| Ok(store.remember(&entry)?))
+    }
+
+    /// Changes what is remembered, unless that is simulated.
+    fn save(
+        &self,
+        traced: impl Traced,
+        change: impl FnOnce(&Store) -> Result<(), Status>,
+    ) -> Result<(), Status> {
+        if traced.assumed().is_some() {
+            return Ok(());
+        }
+        trace::saved(traced, || self.store().and_then(change).into()).ok()
     }
 
     /// Cancels every connection there is, with force, as `WNetClearConnections` does. Each is announced.

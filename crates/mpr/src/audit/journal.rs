@@ -147,8 +147,13 @@ fn what(kind: crate::trace::Kind, request: &crate::trace::Request) -> String {
             format!("connect {local} to {}", remote.unwrap_or("nothing"))
         }
         (crate::trace::Kind::Add, None) => format!("connect {}", remote.unwrap_or("nothing")),
-        (crate::trace::Kind::Cancel, local) => {
-            format!("disconnect {}", local.or(remote).unwrap_or("nothing"))
+        (kind, local) => {
+            let what = match kind {
+                crate::trace::Kind::Remember => "remember",
+                crate::trace::Kind::Forget => "forget",
+                _ => "disconnect",
+            };
+            format!("{what} {}", local.or(remote).unwrap_or("nothing"))
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct Operation {
     pub micros: u64,
 }
 
-/// The two kinds of operation.
+/// The kinds of operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -49,6 +49,10 @@ pub enum Kind {
     Add,
     /// A connection is to be cancelled.
     Cancel,
+    /// A connection that exists is to be remembered (`WNetSetConnection`). Nobody is told.
+    Remember,
+    /// A connection is to be forgotten that goes on, or that is only remembered. Nobody is told.
+    Forget,
 }
 
 /// What was asked for. Never a password, and of a URL never what stands before the `@`.
@@ -230,7 +234,8 @@ impl Operation {
     fn decisive(&self) -> Option<&Step> {
         let status = self.status;
         let Some(last) = self.steps.iter().rposition(Step::is_attempt) else {
-            return self.steps.iter().rev().find(|step| step.refuses());
+            let saved = |step: &&Step| matches!(step.what, What::Saved) && step.answer == status;
+            return self.steps.iter().rev().find(|step| step.refuses()).or(self.steps.iter().find(saved));
         };
         let (before, after) = self.steps.split_at(last);
         let asked = || {

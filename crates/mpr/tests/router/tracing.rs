@@ -1,7 +1,7 @@
 //! What is put down of an operation for whoever wants to know.
 
 use crate::scene::{ADD, Add, CANCEL, Operation as _, Scene};
-use mpr::trace::{self, Decider, Operation, Sight, What, When};
+use mpr::trace::{self, Decider, Kind, Operation, Sight, What, When};
 use mpr::{AddRequest, Router};
 use mpr_plugin::{AddNotice, Attempt, Before, ConnectNotify, Status, Veto, wide};
 use mpr_testkit::Pass;
@@ -160,4 +160,30 @@ fn the_reason_of_a_veto_is_put_down() {
     let reason = ended[0].reason.as_ref().unwrap();
     assert_eq!((&*reason.text, &*reason.by), ("not on a Sunday", "objector"));
     assert_eq!(ended[0].decided, Decider::Listener("objects".into()));
+}
+
+#[test]
+fn what_is_remembered_of_a_connection_that_exists_is_put_down_too() {
+    let stage = Scene::of("⇒0").provider(1, |p| p.connected(Some("Z:"), r"\\s\x")).remembering("").open();
+    let ended = traced(|| {
+        for (local, value) in [("Z:", 1), ("Y:", 1), ("Z:", 0), ("Y:", 0)] {
+            _ = stage.router().set_connection(&wide(local), 1, value);
+        }
+    });
+    let told = |operation: &Operation| {
+        let request = &operation.request;
+        (operation.kind, request.local.clone().unwrap(), request.remote.clone(), operation.status)
+    };
+    let (y, z) = (|| "Y:".to_owned(), || "Z:".to_owned());
+    assert_eq!(
+        ended.iter().map(told).collect::<Vec<_>>(),
+        [
+            (Kind::Remember, z(), Some(r"\\s\x".to_owned()), 0),
+            (Kind::Remember, y(), None, 2250),
+            (Kind::Forget, z(), None, 0),
+            (Kind::Forget, y(), None, 2250),
+        ]
+    );
+    assert_eq!(ended.iter().flat_map(steps).collect::<Vec<_>>(), ["saved → 0", "saved → 0", "saved → 2250"]);
+    assert_eq!(ended[0].decided, Decider::Store);
 }
