@@ -34,6 +34,7 @@ pub mod library;
 mod notifyees;
 mod pin;
 pub mod policy;
+mod portions;
 mod problem;
 mod providers;
 mod query;

@@ -12,10 +12,23 @@ use super::fields::{Fields, framed, number, string};
 use super::{Malformed, Said};
 use crate::frame;
 
-/// A function of a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Function {
+macro_rules! functions {
+    ($($(#[doc = $doc:literal])* $function:ident,)*) => {
+        /// A function of a provider.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Function {
+            $($(#[doc = $doc])* $function,)*
+        }
+
+        impl Function {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &[Function] = &[$(Function::$function),*];
+        }
+    };
+}
+
+functions! {
     /// What it can do, told in seven numbers: network type, version, user, connection, dialog, admin, enumeration.
     Capabilities,
     /// Whether it has started, told in one number.
@@ -68,37 +81,6 @@ pub enum Function {
 }
 
 impl Function {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Function; 24] = {
-        use Function::*;
-        [
-            Capabilities,
-            Start,
-            Add,
-            AddWithBuffers,
-            Cancel,
-            Connection,
-            DeferredConnection,
-            Performance,
-            UniversalName,
-            User,
-            UseOptions,
-            OpenEnum,
-            EnumResource,
-            CloseEnum,
-            Information,
-            Parent,
-            Format,
-            DirectoryType,
-            DirectoryNotify,
-            PropertyText,
-            PropertyDialog,
-            PermissionCapabilities,
-            EditPermissions,
-            PermissionHelp,
-        ]
-    };
-
     /// The name it goes by in `npapi.h`, or the first of those.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -399,7 +381,7 @@ mod tests {
 
     #[test]
     fn every_function_has_the_number_it_is_known_by() {
-        for (at, function) in Function::ALL.into_iter().enumerate() {
+        for (at, function) in Function::ALL.iter().copied().enumerate() {
             assert_eq!(function as usize, at);
             assert_eq!(Function::of(function as u8), Ok(function));
         }

@@ -10,6 +10,7 @@ use super::silence::Silence;
 use super::turn::Hosted;
 use crate::config::ProviderEntry;
 use crate::library::{LoadError, examine};
+use crate::portions::{Portions, Source};
 use crate::{Problem, extended_error, report, trace};
 use mpr_helper::failures::Kind;
 use mpr_helper::host::Load;
@@ -22,8 +23,8 @@ use mpr_plugin::abi::{
     WNNC_ENUM_LOCAL, WNNC_USR_GETUSER,
 };
 use mpr_plugin::{
-    AddConnection, CancelConnection, Capabilities, Entries, EnumQuery, Enumeration, NetResource,
-    NetworkProvider, Performance, ResourceQuery, Start, Status, UniversalName, WideStr, WideString, wide,
+    AddConnection, CancelConnection, Capabilities, Entries, EnumQuery, NetResource, NetworkProvider,
+    Performance, ResourceQuery, Start, Status, UniversalName, WideStr, WideString, wide,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,8 +33,6 @@ use zeroize::Zeroizing;
 
 /// The most a question may take, however long a connect may: somebody looks at a list meanwhile.
 const QUESTION_MS: u32 = 5000;
-/// Entries after which an enumeration is given up: a provider that repeats itself would never end.
-const MOST_ENTRIES: usize = 1 << 20;
 
 /// A network provider in a host process.
 pub(crate) struct IsolatedProvider {
@@ -344,14 +343,9 @@ impl NetworkProvider for IsolatedProvider {
             ..blank(Function::OpenEnum)
         };
         let (generation, told) = self.host.ask(None, ask, self.host.question())?;
-        Ok(Box::new(IsolatedEnumeration {
-            host: Arc::clone(&self.host),
-            generation,
-            number: Some(told.numbers[0]),
-            entries: Vec::new().into_iter(),
-            delivered: 0,
-            ended: false,
-        }))
+        let opened =
+            IsolatedEnumeration { host: Arc::clone(&self.host), generation, number: Some(told.numbers[0]) };
+        Ok(Box::new(Portions::of(opened)))
     }
 
     fn resource_information(
@@ -483,25 +477,14 @@ struct IsolatedEnumeration {
     generation: u32,
     /// `None` once it is closed.
     number: Option<u32>,
-    entries: std::vec::IntoIter<Resource<Vec<u16>>>,
-    delivered: usize,
-    /// Nothing more is to be asked for.
-    ended: bool,
 }
 
-impl IsolatedEnumeration {
-    fn ask(&self, function: Function, number: u32) -> Result<Told, Status> {
-        let ask = Ask { numbers: [number, 0, 0, 0], ..blank(function) };
-        self.host.ask(Some(self.generation), ask, self.host.question()).map(|(_, told)| told)
-    }
-
-    fn fetch(&self) -> Result<Vec<Resource<Vec<u16>>>, Status> {
-        match self.number {
-            Some(number) if self.delivered < MOST_ENTRIES => {
-                self.ask(Function::EnumResource, number).map(|told| told.resources)
-            }
-            _ => Err(Status::NET_ERROR),
-        }
+impl Source for IsolatedEnumeration {
+    fn fetch(&mut self) -> Result<Vec<NetResource>, Status> {
+        let Some(number) = self.number else { return Ok(Vec::new()) };
+        let ask = Ask { numbers: [number, 0, 0, 0], ..blank(Function::EnumResource) };
+        let (_, told) = self.host.ask(Some(self.generation), ask, self.host.question())?;
+        Ok(told.resources.into_iter().map(resource).collect())
     }
 
     /// With its host the enumeration has ended, too: then nothing is left to be closed, and nobody has failed.
@@ -521,37 +504,5 @@ impl IsolatedEnumeration {
                 Err(self.host.fail(Function::CloseEnum, &silence, self.host.question()))
             }
         }
-    }
-}
-
-impl Enumeration for IsolatedEnumeration {
-    fn next_entry(&mut self) -> Option<Result<NetResource, Status>> {
-        if let Some(entry) = self.entries.next() {
-            return Some(Ok(resource(entry)));
-        }
-        if self.ended {
-            return None;
-        }
-        match self.fetch() {
-            Ok(entries) if !entries.is_empty() => {
-                self.delivered += entries.len();
-                self.entries = entries.into_iter();
-                self.entries.next().map(|entry| Ok(resource(entry)))
-            }
-            end => {
-                self.ended = true;
-                end.err().map(Err)
-            }
-        }
-    }
-
-    fn close(mut self: Box<Self>) -> Result<(), Status> {
-        self.end()
-    }
-}
-
-impl Drop for IsolatedEnumeration {
-    fn drop(&mut self) {
-        _ = self.end();
     }
 }

@@ -3,9 +3,10 @@
 use super::answers::{Filled, MOST_BYTES, more, string, structures};
 use super::copies::{Copies, SecretBytes, SecretCopies};
 use super::{LoadError, SharedObject, Terms};
+use crate::portions::{Portions, Source};
 use mpr_abi::*;
 use mpr_plugin::{
-    AddConnection, AuthBuffer, CancelConnection, Capabilities, Entries, EnumQuery, Enumeration, NetResource,
+    AddConnection, AuthBuffer, CancelConnection, Capabilities, Entries, EnumQuery, NetResource,
     NetworkProvider, Performance, ResourceQuery, Start, UniversalName, WideStr, WideString,
 };
 use std::cell::Cell;
@@ -393,14 +394,8 @@ impl NetworkProvider for LoadedProvider {
         // SAFETY: the function has this type; structure, strings and handle are alive and ours.
         Status(unsafe { (functions.open)(query.scope, query.kind, query.usage, container, &mut handle) })
             .ok()?;
-        Ok(Box::new(LoadedEnumeration {
-            functions,
-            handle: Some(Handle(handle)),
-            buffer: Vec::new(),
-            entries: Vec::new().into_iter(),
-            delivered: 0,
-            ended: false,
-        }))
+        let opened = LoadedEnumeration { functions, handle: Some(Handle(handle)), buffer: Vec::new() };
+        Ok(Box::new(Portions::of(opened)))
     }
 
     fn resource_information(
@@ -557,11 +552,8 @@ impl LoadedProvider {
 
 /// Bytes of the buffer an enumeration begins with.
 const ENUM_BYTES: usize = 16 << 10;
-/// Entries after which an enumeration is given up: a provider that repeats itself would never end.
-const MOST_ENTRIES: usize = 1 << 20;
-
 /// A provider's name for an enumeration; not followed.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Handle(HANDLE);
 
 // SAFETY: a provider is ready to be called from any thread (P3), and nobody else follows the pointer.
@@ -573,15 +565,23 @@ struct LoadedEnumeration {
     /// None once it is closed.
     handle: Option<Handle>,
     buffer: Vec<u64>,
-    entries: std::vec::IntoIter<NetResource>,
-    delivered: usize,
-    /// Nothing more is to be asked for.
-    ended: bool,
 }
 
 impl LoadedEnumeration {
-    /// The next entries; none at the end.
-    fn fetch(&mut self, handle: HANDLE) -> Result<Vec<NetResource>, Status> {
+    fn read(&self, count: DWORD) -> Result<Vec<NetResource>, Status> {
+        let filled = Filled(&self.buffer);
+        // More entries than can be there: none of what is there can be believed.
+        if count as usize > filled.room_for::<NETRESOURCEW>() {
+            return Err(Status::NET_ERROR);
+        }
+        // SAFETY: the pointers are the provider's answer.
+        Ok((0..count as usize).filter_map(|index| unsafe { filled.resource(index) }).collect())
+    }
+}
+
+impl Source for LoadedEnumeration {
+    fn fetch(&mut self) -> Result<Vec<NetResource>, Status> {
+        let Some(Handle(handle)) = self.handle else { return Ok(Vec::new()) };
         let mut room = size_of_val(&*self.buffer).max(ENUM_BYTES);
         loop {
             // Zeros, so that what a provider leaves out is NULL rather than an entry of the page before.
@@ -606,55 +606,11 @@ impl LoadedEnumeration {
         }
     }
 
-    fn read(&self, count: DWORD) -> Result<Vec<NetResource>, Status> {
-        let filled = Filled(&self.buffer);
-        // More entries than can be there: none of what is there can be believed.
-        if count as usize > filled.room_for::<NETRESOURCEW>() {
-            return Err(Status::NET_ERROR);
-        }
-        // SAFETY: the pointers are the provider's answer.
-        Ok((0..count as usize).filter_map(|index| unsafe { filled.resource(index) }).collect())
-    }
-
     fn end(&mut self) -> Result<(), Status> {
         match self.handle.take() {
             // SAFETY: the function has this type; the handle is the provider's own and is closed once.
             Some(Handle(handle)) => Status(unsafe { (self.functions.close)(handle) }).ok(),
             None => Ok(()),
         }
-    }
-}
-
-impl Enumeration for LoadedEnumeration {
-    fn next_entry(&mut self) -> Option<Result<NetResource, Status>> {
-        if let Some(entry) = self.entries.next() {
-            return Some(Ok(entry));
-        }
-        let handle = self.handle.as_ref()?.0;
-        if self.ended {
-            return None;
-        }
-        let fetched = if self.delivered < MOST_ENTRIES { self.fetch(handle) } else { Err(Status::NET_ERROR) };
-        match fetched {
-            Ok(entries) if !entries.is_empty() => {
-                self.delivered += entries.len();
-                self.entries = entries.into_iter();
-                self.entries.next().map(Ok)
-            }
-            end => {
-                self.ended = true;
-                end.err().map(Err)
-            }
-        }
-    }
-
-    fn close(mut self: Box<Self>) -> Result<(), Status> {
-        self.end()
-    }
-}
-
-impl Drop for LoadedEnumeration {
-    fn drop(&mut self) {
-        _ = self.end();
     }
 }
