@@ -315,7 +315,9 @@ fn wait_for(root: &Path, enough: impl Fn(&Vec<u32>) -> bool) {
         let status =
             |process: &u32| fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
         let told = || left.iter().map(status).collect::<Vec<_>>();
-        assert!(began.elapsed() < Duration::from_secs(10), "left behind: {:#?}", told());
+        // On a machine that stood still they may have ended since they were looked at.
+        let in_time = began.elapsed() < Duration::from_secs(10) || told().iter().all(String::is_empty);
+        assert!(in_time, "left behind: {:#?}", told());
         thread::yield_now();
     }
 }

@@ -121,6 +121,56 @@ fn a_script_in_a_strict_sandbox_runs_and_writes_nothing() {
     }
 }
 
+/// A listener that asks what `Q:` leads to, and tries to connect something, and answers with a bit for each that did
+/// not go as it is to.
+const ASKING: &str = r#"
+    static DWORD asked(void) {
+        WCHAR name[64]; DWORD size = 64, entries = 1, bytes = 4096; HANDLE open; char buffer[4096];
+        NETRESOURCEW other = {0}; other.lpRemoteName = (LPWSTR)L"\\\\srv\\other";
+        DWORD wrong = 0;
+        wrong |= WNetGetConnectionW(L"Q:", name, &size) == WN_SUCCESS && name[2] == L's' ? 0 : 1;
+        wrong |= WNetGetConnectionW(L"R:", name, &size) == WN_NOT_CONNECTED ? 0 : 2;
+        wrong |= WNetOpenEnumW(RESOURCE_REMEMBERED, 0, 0, NULL, &open) == WN_SUCCESS ? 0 : 4;
+        wrong |= WNetEnumResourceW(open, &entries, buffer, &bytes) == WN_SUCCESS ? 0 : 8;
+        WNetCloseEnum(open);
+        wrong |= WNetAddConnection2W(&other, NULL, NULL, 0) == WN_NOT_SUPPORTED ? 0 : 16;
+        return wrong;
+    }
+    DWORD APIENTRY AddConnectNotify(LPNOTIFYINFO info, LPNOTIFYADD add) { return asked(); }
+"#;
+
+#[test]
+fn in_every_sandbox_a_listener_can_ask_and_not_connect_and_that_it_tried_is_on_record() {
+    for sandbox in ["none", "default", "strict"] {
+        let env = world();
+        let preamble = preamble(&env);
+        let source = format!(
+            "{preamble}#include <winnetwk.h>\n\
+             DWORD APIENTRY NPGetCaps(DWORD index) {{ if (index == WNNC_START) return 1;\n\
+             return index == WNNC_CONNECTION ? WNNC_CON_GETCONNECTIONS : 0; }}\n\
+             DWORD APIENTRY NPGetConnection(LPWSTR local, LPWSTR remote, LPDWORD size) {{\n\
+             if (local[0] != L'Q') return WN_NOT_CONNECTED;\n\
+             memcpy(remote, L\"\\\\\\\\srv\\\\share\", 24); return WN_SUCCESS; }}\n"
+        );
+        let known = env.compile_c("known", &source);
+        let asking = env.compile_c("asking", &format!("{preamble}#include <winnetwk.h>\n{ASKING}"));
+        let remembered = "[drives.\"Y:\"]\nRemotePath = '\\\\s\\x'\nProviderName = \"P1\"\n";
+        let env = env.provider_library("known", "Known", known).remembered(remembered).notifyees_d(
+            "asking",
+            &format!("path = {asking:?}\nisolation = \"process\"\nsandbox = {sandbox:?}\n"),
+        );
+        let (got, told) = run(&env, "a");
+        assert_eq!((got[0].status, &*told), (0, ""), "{sandbox}: {got:?}");
+        let records = on_record(&env);
+        let outer =
+            records.iter().find(|record| record["request"]["local"] == "Z:").expect("it is on record");
+        let said = outer["steps"][0]["said"]["text"].as_str().unwrap_or_default();
+        assert!(said.contains("can neither connect nor disconnect"), "{sandbox}: {outer}");
+        // Where nothing is to be written, that is all there is of it.
+        assert_eq!(records.len(), if sandbox == "strict" { 1 } else { 2 }, "{sandbox}: {records:?}");
+    }
+}
+
 #[test]
 fn a_sandbox_in_the_caller_is_noted_as_a_mistake() {
     let env = world().notifyees_d("odd", "path = \"/nowhere.so\"\nsandbox = \"strict\"\n");
