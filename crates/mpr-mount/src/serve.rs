@@ -26,7 +26,7 @@ use mpr_helper::protocol::{
 };
 use mpr_helper::record::{Process, Record, Records, SCHEMA, Slot};
 use mpr_remotefs::{Browse, Reached, RemoteFs};
-use mpr_smb::{Proof, Settings, SmbFs, Target};
+use mpr_smb::{Namespace, Proof, Settings, SmbFs, Target};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
@@ -329,7 +329,10 @@ async fn mount_and_announce(
     mount.naming.user = mount.naming.user.or_else(|| remote.principal());
     let named = mount.naming.remote.clone();
     let on_loss = move |loss: &_| journal::lost(&named, loss);
-    let remote = Cached::with(remote, Options { on_loss: Some(Arc::new(on_loss)), ..Options::default() });
+    let remote = Cached::with(
+        Namespace::of(remote),
+        Options { on_loss: Some(Arc::new(on_loss)), ..Options::default() },
+    );
     let Taste { file_mode, directory_mode, .. } = mount.taste;
     let look = Look::of(mount.uid, mount.gid).with_modes(file_mode, directory_mode);
     let filesystem = Mounted::new(remote, Handle::current(), look);
@@ -400,7 +403,7 @@ impl Lock {
 
 /// A mount that is being served.
 struct Serving {
-    filesystem: Mounted<Cached<SmbFs>>,
+    filesystem: Mounted<Cached<Namespace>>,
     connections: Connections,
     slot: Slot,
     record: Record,
@@ -432,7 +435,7 @@ impl Serving {
         slot: Slot,
         connections: Connections,
         lock: Lock,
-        filesystem: Mounted<Cached<SmbFs>>,
+        filesystem: Mounted<Cached<Namespace>>,
         remark: Option<String>,
     ) -> Reached<Serving> {
         let wanted = Path::new(&mount.mount_point);
@@ -630,7 +633,7 @@ impl Serving {
 
 /// Serves the kernel's requests on threads of their own.
 async fn start_session(
-    filesystem: Mounted<Cached<SmbFs>>,
+    filesystem: Mounted<Cached<Namespace>>,
     device: OwnedFd,
     unmounted: Arc<Notify>,
 ) -> io::Result<()> {

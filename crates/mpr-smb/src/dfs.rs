@@ -3,7 +3,7 @@
 //! A server that is asked to open what lies behind such a link says so, and tells on request where it leads. So does one
 //! that is asked for a share it does not have, if it controls a domain and the share is a namespace of that. It is
 //! followed when a connection is made, for as many links as stand one behind the other, within bounds. What is
-//! behind a link that is met later stays where it is: `EREMOTE`.
+//! behind a link that is met later is reached when it is asked for (`namespace`).
 //!
 //! A referral has the user's name proved to another server. It is believed only from a server that has proved by
 //! its signature that it knows the user; one that has not may only refer to itself. Protection never gets less on

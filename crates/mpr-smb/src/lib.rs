@@ -1,6 +1,6 @@
 //! SMB 2 and 3 for the Multiple Provider Router.
 //!
-//! [`SmbFs`] is a share as a [`RemoteFs`](mpr_remotefs::RemoteFs); [`list_shares`] and [`probe`] are for
+//! [`SmbFs`] is a share as a [`RemoteFs`](mpr_remotefs::RemoteFs), and [`Namespace`] one with what its DFS links lead to; [`list_shares`] and [`probe`] are for
 //! browsing. The crate `smb2` negotiates, makes the messages of NTLM, and packs and reads those of SMB. The connection
 //! itself is ours from then on (`channel`), as are CREATE (everybody may read, write and delete meanwhile) and
 //! reconnection (a new connection and a new session; handles are opened again and checked to be the same files).
@@ -14,6 +14,7 @@ mod dfs;
 mod dial;
 mod fs;
 mod link;
+mod namespace;
 mod notices;
 mod session;
 mod setup;
@@ -26,6 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use browse::{list_shares, probe};
 pub use fs::{SmbDirectory, SmbFile, SmbFs};
+pub use namespace::{Namespace, NamespaceDirectory, NamespaceFile};
 pub use session::{OnStage, Proof, Settings, Target};
 
 /// Reads bytes as everything that a server sends and that is read here. For the fuzzer.

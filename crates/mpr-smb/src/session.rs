@@ -30,6 +30,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const PORT: u16 = 445;
 
 /// Whom to connect as, and to what.
+#[derive(Clone)]
 pub struct Target {
     /// Host name or address, without brackets.
     pub host: String,

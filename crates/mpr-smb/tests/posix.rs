@@ -408,59 +408,9 @@ async fn a_name_that_leads_elsewhere_is_followed_when_it_is_connected() {
     assert_eq!(whole.stat("behind/file").await.unwrap().id, linked.stat("file").await.unwrap().id);
     assert_eq!(connect("to-rw/nowhere").await.unwrap_err().status, Status::BAD_NETNAME.0);
 
-    // Inside a mount there is one server.
+    // A share by itself has one server.
     let root = connect("").await.unwrap();
     assert_eq!(root.stat("to-rw/behind").await, Err(Errno(libc::EREMOTE)));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_does_not_have_a_share_is_asked_who_has() {
-    // As the controllers of a domain, which know of its namespaces and need not hold them.
-    let samba = Samba::with(
-        "[namespace]\n  path = /nowhere\n  msdfs root = yes\n  msdfs proxy = \\127.0.0.1\\dfs\n\
-         [circle]\n  path = /nowhere\n  msdfs root = yes\n  msdfs proxy = \\127.0.0.1\\circle",
-    );
-    fs::create_dir(samba.data("rw").join("deep")).unwrap();
-    fs::write(samba.data("rw").join("deep/file"), b"here").unwrap();
-    let connect =
-        |share: &'static str, base: &'static str| SmbFs::connect(target(&samba), share, base, &|_| {});
-    let root = connect("namespace", "").await.unwrap();
-    assert_eq!(names_in(&root, "").await, ["to-rw"]);
-    // And on through the links of the namespace.
-    let deep = connect("namespace", "to-rw/deep").await.unwrap();
-    assert_eq!(deep.stat("file").await.unwrap().size, 4);
-    for nowhere in ["circle", "none"] {
-        let failure = connect(nowhere, "").await.unwrap_err();
-        let (code, said) = (Status(failure.status), failure.message);
-        assert!(matches!(code, Status::BAD_NETNAME | Status::BAD_NETPATH), "{said}");
-    }
-    assert!(connect("none", "").await.unwrap_err().message.contains("has no share 'none'"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn links_that_lead_in_a_circle_are_given_up() {
-    let samba = Samba::start();
-    let link = |name: &str, to: &str| {
-        std::os::unix::fs::symlink(format!(r"msdfs:127.0.0.1\dfs\{to}"), samba.data("dfs").join(name))
-            .unwrap();
-    };
-    link("one", "two");
-    link("two", "one");
-    let failure = SmbFs::connect(target(&samba), "dfs", "one", &|_| {}).await.unwrap_err();
-    assert_eq!(failure.status, Status::BAD_NETPATH.0);
-    assert!(failure.message.contains("without an end"), "{}", failure.message);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_a_server_that_has_proved_itself_sends_a_user_to_another() {
-    let samba = Samba::with("map to guest = Bad User\n  guest ok = yes");
-    std::os::unix::fs::symlink(r"msdfs:elsewhere.invalid\data", samba.data("dfs").join("away")).unwrap();
-    let as_user = SmbFs::connect(target(&samba), "dfs", "away", &|_| {}).await.unwrap_err();
-    assert!(as_user.message.contains("elsewhere.invalid"), "{}", as_user.message);
-    let guest = Target { login: Login::Guest, password: None, ..target(&samba) };
-    let refused = SmbFs::connect(guest, "dfs", "away", &|_| {}).await.unwrap_err();
-    assert_eq!(refused.status, Status::ACCESS_DENIED.0, "{}", refused.message);
-    assert!(refused.message.contains("has not proved who it is"), "{}", refused.message);
 }
 
 async fn names_in(fs: &SmbFs, path: &str) -> Vec<String> {

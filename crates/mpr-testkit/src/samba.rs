@@ -344,6 +344,7 @@ fn configuration_text(root: &Path, port: u16, extra: &str) -> String {
   valid users = nobody-at-all
 [dfs]
   path = {root}/data/dfs
+  read only = no
   msdfs root = yes
 [lp1]
   path = {root}/spool

@@ -124,8 +124,22 @@ impl SmbFs {
     pub async fn connect(target: Target, share: &str, base: &str, on_stage: OnStage<'_>) -> Reached<SmbFs> {
         let first = Place { target, share: share.to_owned(), base: base.to_owned() };
         let name = first.name();
-        // The last is tried first.
-        let mut places = vec![first];
+        SmbFs::arrive(&name, vec![first], on_stage).await
+    }
+
+    /// Connects to where the link `path` leads.
+    pub(crate) async fn behind(&self, path: &str) -> Reached<SmbFs> {
+        let encrypted = !self.now().encryption.is_empty();
+        let (target, share) = (self.target.clone(), self.share.clone());
+        let link = Place { target, share, base: self.full(path) };
+        let mut places = link.referred(encrypted).await?;
+        places.reverse();
+        let reached = SmbFs::arrive(&link.name(), places, &|_| {}).await?;
+        Ok(reached.with_links_in_files(self.links_in_files))
+    }
+
+    /// Connects to the last of these places, or where it leads, or else to those before it.
+    async fn arrive(name: &str, mut places: Vec<Place>, on_stage: OnStage<'_>) -> Reached<SmbFs> {
         for _ in 0..dfs::MOST {
             let Some(place) = places.pop() else { break };
             match SmbFs::connect_to(place, on_stage).await {
