@@ -67,6 +67,7 @@ impl Isolated {
             trace::remark("suspended", || why.clone());
             return self.give_up(&why);
         }
+        let function = function(call.event);
         call.when = info.dwNotifyStatus;
         call.status = info.dwOperationStatus;
         call.operation = notifyees::operation();
@@ -89,17 +90,19 @@ impl Isolated {
         };
         trace::had_until(deadline);
         match asked {
-            Ok((generation, answer)) => self.take(answer, generation, before, info),
-            Err(silence) => self.fail(&silence, before),
+            Ok((generation, answer)) => {
+                // One that was only asked before has not shown yet that it comes through the call after.
+                if !before || answer.context == 0 {
+                    self.hosted.well(function);
+                }
+                self.take(answer, generation, info)
+            }
+            Err(silence) => self.fail(function, &silence, before),
         }
     }
 
     /// An answer, as the router takes it from any library.
-    fn take(&self, answer: Answer, generation: u32, before: bool, info: &mut NOTIFYINFO) -> Status {
-        // One that was only asked before has not shown yet that it comes through the call after.
-        if !before || answer.context == 0 {
-            self.hosted.well("");
-        }
+    fn take(&self, answer: Answer, generation: u32, info: &mut NOTIFYINFO) -> Status {
         if let Some(said) = answer.error {
             let [text, name] = [said.text, said.name].map(WideString::from_vec_truncate);
             let name = if name.is_empty() { wide(&self.label) } else { name };
@@ -112,11 +115,11 @@ impl Isolated {
     }
 
     /// No answer: it is written down and told, and the registration decides.
-    fn fail(&self, silence: &Silence, before: bool) -> Status {
+    fn fail(&self, function: &str, silence: &Silence, before: bool) -> Status {
         let what = silence.describe(&self.hosted.name, self.timeout_ms);
         trace::remark(silence.word(), || what.clone());
         if silence.is_failure()
-            && let Err(error) = self.hosted.fail("", &what)
+            && let Err(error) = self.hosted.fail(function, &what)
         {
             self.report(&format!("{what}, which cannot be written down: {error}"));
         }
@@ -146,6 +149,15 @@ impl Isolated {
             format!("{what}; {becomes}"),
             "see mpr notifyee list, or set enabled = false",
         ));
+    }
+}
+
+/// What it is asked with, by which its failures are told apart: one that never comes through a connect is not well
+/// because it answers disconnects.
+fn function(event: host::Event) -> &'static str {
+    match event {
+        host::Event::Add => "AddConnectNotify",
+        host::Event::Cancel => "CancelConnectNotify",
     }
 }
 

@@ -124,6 +124,23 @@ fn after_three_failures_in_a_row_nobody_asks_for_a_minute() {
 }
 
 #[test]
+fn who_fails_at_every_connect_is_not_well_because_it_answers_disconnects() {
+    let env = world();
+    let source = format!(
+        "{}DWORD APIENTRY AddConnectNotify(LPNOTIFYINFO info, LPNOTIFYADD add) {{ trace(\"pre\"); abort(); }}\n\
+         DWORD APIENTRY CancelConnectNotify(LPNOTIFYINFO info, LPNOTIFYCANCEL cancel) {{ return WN_SUCCESS; }}\n",
+        preamble(&env)
+    );
+    let path = env.compile_c("sinner", &source);
+    let isolated = format!("path = {path:?}\nisolation = \"process\"\n{}\n", settings(AMPLE, "allow"));
+    let env = env.notifyees_d("sinner", &isolated);
+    let (got, _) = run(&env, "acacacac");
+    assert!(got.iter().all(|got| got.status == 0), "{got:?}");
+    assert_eq!(trace(&env).iter().filter(|call| *call == "pre").count(), 3);
+    assert_eq!(got[6].remarks, "suspended");
+}
+
+#[test]
 fn failures_with_answers_between_them_suspend_nobody() {
     let env = world();
     // Each operation leaves two lines, the call and the provider's: the third, the sixth, the ninth are answered.
