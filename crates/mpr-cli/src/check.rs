@@ -63,6 +63,9 @@ pub(crate) fn tell(
                 output.line(format_args!("to mend it    {}", clean(&error.remedy)))?;
             }
         }
+        if loaded.is_ok() && calls.is_empty() {
+            output.line("called        no; --call does that, for a name that is nobody's")?;
+        }
         for (place, call) in calls.iter().enumerate() {
             let label = if place == 0 { "called" } else { "" };
             output.line(format_args!("{label:<14}{}", clean(&sentence(call))))?;

@@ -2,6 +2,7 @@
 
 use crate::explain;
 use crate::output::{Output, clean};
+use mpr::Router;
 use mpr::extended_error::{self, ExtendedError};
 use mpr::policy::LABEL;
 use mpr_plugin::Status;
@@ -135,18 +136,25 @@ impl Failure {
 }
 
 impl Refusal {
-    /// Whether a rule of this machine refused: then neither cause nor cure is anywhere else.
-    fn is_of_policy(&self) -> bool {
-        self.status == Status::ACCESS_DENIED && self.extended.provider.to_string_lossy() == LABEL
+    /// The next command where a rule or a listener of this machine refused, and said so: then neither cause nor cure
+    /// is anywhere else.
+    fn refused_here(&self) -> Option<&'static str> {
+        let who = self.extended.provider.to_string_lossy();
+        if self.status.0 != self.extended.code || self.extended.text.is_empty() {
+            return None;
+        }
+        if who == LABEL {
+            return Some("see which rule decides: mpr policy test REMOTE");
+        }
+        let listeners = Router::system().config().map(|config| &*config.notifyees).unwrap_or_default();
+        let is_one = listeners.iter().any(|listener| listener.stem == who);
+        is_one.then_some("see who is asked before each connection: mpr notifyee list")
     }
 
     /// The next command, about the names at hand.
     fn hint(&self) -> Option<String> {
-        let hint = match self.is_of_policy() {
-            true => "see which rule decides: mpr policy test REMOTE",
-            false => self.hint.or_else(|| Some(explain::of(self.status)?.hint))?,
-        };
-        let mut hint = hint.to_owned();
+        let usual = || self.hint.or_else(|| Some(explain::of(self.status)?.hint));
+        let mut hint = self.refused_here().or_else(usual)?.to_owned();
         for (word, name) in [("REMOTE", &self.remote), ("LOCAL", &self.local)] {
             if let Some(name) = name {
                 hint = hint.replace(word, &for_shell(name));
@@ -184,7 +192,7 @@ impl fmt::Display for Refusal {
         if extended.code != 0 || !extended.text.is_empty() {
             writeln!(f, "{}", extended_line(extended))?;
         }
-        if let Some(known) = explain::of(*status).filter(|_| !self.is_of_policy()) {
+        if let Some(known) = explain::of(*status).filter(|_| self.refused_here().is_none()) {
             writeln!(f, "Possible causes:")?;
             for (number, cause) in known.causes.iter().enumerate() {
                 writeln!(f, "  {}. {cause}", number + 1)?;

@@ -182,7 +182,7 @@ fn a_library_is_checked_by_path_and_by_name() {
         text.contains("loaded        yes, in ") && text.contains(" ms: is told of connects alone\n"),
         "{text}"
     );
-    assert!(!text.contains("called"), "nobody asked for that: {text}");
+    assert!(text.contains("called        no; --call does that"), "nobody asked for that: {text}");
 }
 
 #[test]
@@ -275,6 +275,9 @@ fn a_guard_that_cannot_be_loaded_refuses_what_it_would_be_asked_about_if_it_is_t
     let outcome = it.mpr(&["connect", "//local/photos", "Y:"]).code(1);
     assert!(outcome.err.contains("\nWN_ACCESS_DENIED (5): "), "{}", outcome.err);
     assert!(outcome.err.contains("\nguard says: "), "{}", outcome.err);
+    // It is known who refused: no server is to be suspected, and no other user is of use.
+    assert!(outcome.err.contains("Hint: see who is asked before each connection"), "{}", outcome.err);
+    assert!(!outcome.err.contains("Possible causes"), "{}", outcome.err);
     it.mpr(&["disconnect", "Z:"]).code(0);
 }
 

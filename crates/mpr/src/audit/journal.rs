@@ -3,6 +3,7 @@
 
 use super::commit::Came;
 use super::entry::{Entry, Event};
+use super::plugins::Plugin;
 use crate::trace::Decider;
 use mpr_plugin::Status;
 use std::os::unix::net::UnixDatagram;
@@ -128,13 +129,23 @@ impl Entry {
                 let name = connection.local.as_ref().unwrap_or(&connection.remote);
                 format!("{name} is {}: nobody had cancelled it", connection.state)
             }
-            Event::Plugins(changes) => format!(
-                "other {}: {} added, {} removed, {} changed",
-                changes.kind,
-                changes.added.len(),
-                changes.removed.len(),
-                changes.changed.len()
-            ),
+            Event::Plugins(changes) => {
+                let named = |what: &str, plugins: &[Plugin]| {
+                    let name = |plugin: &Plugin| match &plugin.refused {
+                        Some(_) if what != "removed" => format!("{} (not used)", plugin.name),
+                        _ => plugin.name.clone(),
+                    };
+                    let names = plugins.iter().map(name).collect::<Vec<_>>().join(", ");
+                    (!plugins.is_empty()).then(|| format!("{what} {names}"))
+                };
+                let lists = [
+                    named("added", &changes.added),
+                    named("removed", &changes.removed),
+                    named("changed", &changes.changed),
+                ];
+                let lists: Vec<String> = lists.into_iter().flatten().collect();
+                format!("other {}: {}", changes.kind, lists.join("; "))
+            }
             Event::Gap(gap) => gap.to_string(),
         }
     }
