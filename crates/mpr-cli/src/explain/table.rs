@@ -64,7 +64,8 @@ explanations! {
         "see what is connected: mpr list; or let a free letter be chosen: mpr connect REMOTE '*'";
     BAD_PASSWORD: "The password is not right for this resource.",
         ["the password is misspelt, or was changed",
-         "it was tried as another user than the one it belongs to"],
+         "it was tried as another user than the one it belongs to",
+         "none was given, and there is no Kerberos ticket, or it has expired (klist)"],
         "try again and name the user: mpr connect REMOTE --user NAME";
     BAD_VALUE: "A value makes no sense to the router.",
         ["a name holds what it must not hold, such as a password in a URL",
