@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// A panic ends here, as `WN_NET_ERROR`: unwinding through a caller that is not Rust is undefined.
 #[inline(always)]
 pub(crate) fn answer(call: impl FnOnce() -> Result<(), Status>) -> DWORD {
-    let status = guard(call).unwrap_or(Err(Status::NET_ERROR));
-    let code = Status::from(status).0;
+    let status = guard(|| Status::from(call()));
+    let code = status.unwrap_or(Status::NET_ERROR).0;
     // Last of all, when everything the call held has been dropped: whatever ran in between, a provider or a
     // notification library among it, left its own error behind (`spec/notification.md` §12.5).
     set_last_error(code);

@@ -2,7 +2,7 @@
 
 use crate::output;
 use crate::router;
-use crate::text::{Form, Secret, Text};
+use crate::text::{Form, Texts};
 use mpr::{AccessBuffer, AddRequest, CancelRequest, Credentials, UseError};
 use mpr_abi::{
     BOOL, CONNECT_LOCALDRIVE, CONNECT_UPDATE_PROFILE, DWORD, HWND, MAX_REMOTE_NAME, NETRESOURCEW, Status,
@@ -32,11 +32,12 @@ pub(crate) unsafe fn add<E: Form>(
         lpComment: std::ptr::null_mut(),
         lpProvider: std::ptr::null_mut(),
     };
-    let mut logon = Logon::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for the strings.
     unsafe {
-        let credentials = logon.read::<E>(std::ptr::null(), password)?;
-        request::<E>(std::ptr::null_mut(), &resource, credentials, CONNECT_UPDATE_PROFILE, connect)
+        let request = request::<E>(&texts, std::ptr::null_mut(), &resource, CONNECT_UPDATE_PROFILE)?;
+        let credentials = logon::<E>(&texts, std::ptr::null(), password)?;
+        connect(&AddRequest { credentials, ..request })
     }
 }
 
@@ -61,11 +62,13 @@ pub(crate) unsafe fn add3<E: Form>(
     user: *const E::Unit,
     flags: DWORD,
 ) -> Result<(), Status> {
-    let mut logon = Logon::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
-        request::<E>(owner, &resource, logon.read::<E>(user, password)?, flags, connect)
+        let request = request::<E>(&texts, owner, &resource, flags)?;
+        let credentials = logon::<E>(&texts, user, password)?;
+        connect(&AddRequest { credentials, ..request })
     }
 }
 
@@ -79,12 +82,13 @@ pub(crate) unsafe fn add4<E: Form>(
     use_options: *const u8,
     use_options_size: DWORD,
 ) -> Result<(), Status> {
-    let mut buffers = Buffers::default();
+    let (texts, mut buffers) = (Texts::new(), Buffers::default());
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
+        let request = request::<E>(&texts, owner, &resource, flags)?;
         let credentials = buffers.read(auth, auth_size, use_options, use_options_size)?;
-        request::<E>(owner, &resource, credentials, flags, connect)
+        connect(&AddRequest { credentials, ..request })
     }
 }
 
@@ -100,14 +104,13 @@ pub(crate) unsafe fn use_connection<E: Form>(
     size: *mut DWORD,
     result: *mut DWORD,
 ) -> Result<(), Status> {
-    let mut logon = Logon::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
-        let credentials = logon.read::<E>(user, password)?;
-        request::<E>(owner, &resource, credentials, flags, |request| {
-            reporting::<E>(request, access_name, size, result)
-        })
+        let request = request::<E>(&texts, owner, &resource, flags)?;
+        let credentials = logon::<E>(&texts, user, password)?;
+        reporting::<E>(&AddRequest { credentials, ..request }, access_name, size, result)
     }
 }
 
@@ -125,19 +128,18 @@ pub(crate) unsafe fn use_connection4<E: Form>(
     size: *mut DWORD,
     result: *mut DWORD,
 ) -> Result<(), Status> {
-    let mut buffers = Buffers::default();
+    let (texts, mut buffers) = (Texts::new(), Buffers::default());
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
+        let request = request::<E>(&texts, owner, &resource, flags)?;
         let credentials = buffers.read(auth, auth_size, use_options, use_options_size)?;
-        request::<E>(owner, &resource, credentials, flags, |request| {
-            reporting::<E>(request, access_name, size, result)
-        })
+        reporting::<E>(&AddRequest { credentials, ..request }, access_name, size, result)
     }
 }
 
-/// Makes a connection.
-#[inline(always)]
+/// Makes a connection. Large, and the same for all of the functions.
+#[inline(never)]
 fn connect(request: &AddRequest<'_>) -> Result<(), Status> {
     router().add_connection(request).map(drop)
 }
@@ -192,78 +194,62 @@ pub(crate) unsafe fn cancel<E: Form>(name: *const E::Unit, force: BOOL) -> Resul
 /// `WNetCancelConnection2`.
 #[inline(always)]
 pub(crate) unsafe fn cancel2<E: Form>(name: *const E::Unit, flags: DWORD, force: BOOL) -> Result<(), Status> {
-    let mut text = Text::<REMOTE>::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointer.
-    let name = unsafe { text.read::<E>(name) }?.ok_or(Status::BAD_POINTER)?;
+    let name = unsafe { texts.read::<E>(name) }?.ok_or(Status::BAD_POINTER)?;
     router().cancel_connection(&CancelRequest { name, flags, force: force != 0 })
 }
 
-// Units a string may have, terminator included, before it is kept on the heap.
-const REMOTE: usize = MAX_REMOTE_NAME + 4;
-const LOCAL: usize = 16;
-const PROVIDER: usize = 64;
-const CREDENTIAL: usize = 128;
-
-/// Makes private copies of the names the caller points to, and connects with them.
+/// Makes private copies of the names the caller points to: a request with them, and without credentials yet.
 ///
 /// # Safety
 ///
 /// Every pointer of `resource` is NULL or as the exported functions want it.
 #[inline(always)]
-unsafe fn request<E: Form>(
+unsafe fn request<'t, E: Form>(
+    texts: &'t Texts,
     owner: HWND,
     resource: &NETRESOURCEW,
-    credentials: Credentials<'_>,
     flags: DWORD,
-    connect: impl FnOnce(&AddRequest<'_>) -> Result<(), Status>,
-) -> Result<(), Status> {
-    let (mut remote, mut local) = (Text::<REMOTE>::new(), Text::<LOCAL>::new());
-    let mut provider = Text::<PROVIDER>::new();
+) -> Result<AddRequest<'t>, Status> {
     // SAFETY: as the caller vouches. Names that are too long for anybody are judged by the router, in their
     // turn (DECISION W14).
-    let request = unsafe {
-        AddRequest {
-            owner,
-            scope: resource.dwScope,
-            kind: resource.dwType,
-            display: resource.dwDisplayType,
-            usage: resource.dwUsage,
-            remote: remote.read_up_to::<E>(resource.lpRemoteName.cast(), MAX_REMOTE_NAME + 1)?,
-            local: local.read_up_to::<E>(resource.lpLocalName.cast(), LOCAL_LIMIT)?,
-            provider: provider.read_up_to::<E>(resource.lpProvider.cast(), MAX_UNITS)?,
-            credentials,
-            flags,
-        }
+    let [remote, local, provider] = unsafe {
+        [
+            texts.read_up_to::<E>(resource.lpRemoteName.cast(), MAX_REMOTE_NAME + 1)?,
+            texts.read_up_to::<E>(resource.lpLocalName.cast(), LOCAL_LIMIT)?,
+            texts.read_up_to::<E>(resource.lpProvider.cast(), MAX_UNITS)?,
+        ]
     };
-    connect(&request)
+    Ok(AddRequest {
+        owner,
+        scope: resource.dwScope,
+        kind: resource.dwType,
+        display: resource.dwDisplayType,
+        usage: resource.dwUsage,
+        remote,
+        local,
+        provider,
+        flags,
+        ..AddRequest::default()
+    })
 }
 
-/// Private copies of user and password.
-struct Logon {
-    user: Text<CREDENTIAL>,
-    password: Secret<CREDENTIAL>,
-}
-
-impl Logon {
-    #[inline(always)]
-    const fn new() -> Self {
-        Logon { user: Text::new(), password: Secret::new() }
-    }
-
-    /// # Safety
-    ///
-    /// The pointers are NULL or strings of the form.
-    #[inline(always)]
-    unsafe fn read<E: Form>(
-        &mut self,
-        user: *const E::Unit,
-        password: *const E::Unit,
-    ) -> Result<Credentials<'_>, Status> {
-        // SAFETY: as the caller vouches.
-        unsafe {
-            let (user, password) = (self.user.read::<E>(user)?, self.password.read::<E>(password)?);
-            Ok(Credentials::Password { user, password })
-        }
+/// Makes private copies of user and password.
+///
+/// # Safety
+///
+/// The pointers are NULL or strings of the form.
+#[inline(always)]
+unsafe fn logon<E: Form>(
+    texts: &Texts,
+    user: *const E::Unit,
+    password: *const E::Unit,
+) -> Result<Credentials<'_>, Status> {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        let (user, password) = (texts.read::<E>(user)?, texts.read_secret::<E>(password)?);
+        Ok(Credentials::Password { user, password })
     }
 }
 

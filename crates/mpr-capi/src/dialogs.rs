@@ -2,7 +2,7 @@
 
 use crate::connections::read_resource;
 use crate::router;
-use crate::text::{Form, Text};
+use crate::text::{Form, Texts};
 use mpr::store::Entry;
 use mpr::{Answer, AskCredentials, Router};
 use mpr_abi::{
@@ -118,8 +118,7 @@ pub(crate) unsafe fn connection1<E: Form>(dialog: *mut E::ConnectDialog) -> Resu
     if dialog.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let (mut remote, mut local) = (Text::<264>::new(), Text::<32>::new());
-    let mut provider = Text::<64>::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers; both forms of the structure have the
     // same layout. Of a structure of another size only the size is looked at.
     unsafe {
@@ -138,15 +137,15 @@ pub(crate) unsafe fn connection1<E: Form>(dialog: *mut E::ConnectDialog) -> Resu
         if resource.dwType != RESOURCETYPE_DISK {
             return Err(Status::BAD_DEV_TYPE);
         }
-        let remote = remote.read::<E>(resource.lpRemoteName.cast())?.filter(|name| !name.is_empty());
+        let remote = texts.read::<E>(resource.lpRemoteName.cast())?.filter(|name| !name.is_empty());
         if has(CONNDLG_RO_PATH) && remote.is_none() {
             return Err(Status::BAD_VALUE);
         }
         let request = ConnectDialog {
             owner: asked.hwndOwner,
             remote,
-            local: local.read::<E>(resource.lpLocalName.cast())?,
-            provider: provider.read::<E>(resource.lpProvider.cast())?,
+            local: texts.read::<E>(resource.lpLocalName.cast())?,
+            provider: texts.read::<E>(resource.lpProvider.cast())?,
             flags: asked.dwFlags,
         };
         let device = shown()?.connect(router(), &request)?;
@@ -174,7 +173,7 @@ pub(crate) unsafe fn disconnect1<E: Form>(dialog: *mut E::DisconnectDialog) -> R
     if dialog.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let (mut local, mut remote) = (Text::<32>::new(), Text::<264>::new());
+    let texts = Texts::new();
     // SAFETY: as in `connection1`.
     unsafe {
         if dialog.cast::<DWORD>().read_unaligned() as usize != size_of::<DISCDLGSTRUCTW>() {
@@ -184,8 +183,8 @@ pub(crate) unsafe fn disconnect1<E: Form>(dialog: *mut E::DisconnectDialog) -> R
         if asked.dwFlags & !(DISC_UPDATE_PROFILE | DISC_NO_FORCE) != 0 {
             return Err(Status::BAD_VALUE);
         }
-        let local = local.read::<E>(asked.lpLocalName.cast())?;
-        let remote = remote.read::<E>(asked.lpRemoteName.cast())?;
+        let local = texts.read::<E>(asked.lpLocalName.cast())?;
+        let remote = texts.read::<E>(asked.lpRemoteName.cast())?;
         let cancelled = router().disconnect_dialog(local, remote, asked.dwFlags);
         let (Err(Status::OPEN_FILES), Some(ui)) = (cancelled, ui()) else { return cancelled };
         let name = local.filter(|name| !name.is_empty()).or(remote).unwrap_or_default();

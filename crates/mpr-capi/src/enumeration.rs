@@ -5,7 +5,7 @@
 
 use crate::connections::read_resource;
 use crate::router;
-use crate::text::{Form, Text};
+use crate::text::{Form, Texts};
 use crate::unsuffixed::{Encoded, encoding_of};
 use mpr::Enumeration;
 use mpr_abi::{DWORD, HANDLE, LPVOID, Status};
@@ -141,13 +141,12 @@ pub(crate) unsafe fn open<E: Form>(
 ///
 /// `container` points to a structure as `WNetOpenEnum` wants it.
 unsafe fn container_of<E: Form>(container: *const E::Resource) -> Result<NetResource, Status> {
+    let texts = Texts::new();
     // SAFETY: as the caller vouches.
     unsafe {
         let resource = read_resource::<E>(container)?;
-        let copy = |string: *mut u16| {
-            let mut text = Text::<264>::new();
-            text.read::<E>(string.cast()).map(|string| string.map(WideStr::to_ucstring))
-        };
+        let copy =
+            |string: *mut u16| texts.read::<E>(string.cast()).map(|string| string.map(WideStr::to_ucstring));
         Ok(NetResource {
             scope: resource.dwScope,
             kind: resource.dwType,

@@ -1,13 +1,10 @@
 //! The extended error of the calling thread (`spec/wnet.md` §13).
 
 use crate::output;
-use crate::text::{Form, Text};
+use crate::text::{Form, Texts};
 use mpr::extended_error;
 use mpr_abi::{DWORD, Status};
 use mpr_plugin::MAX_UNITS;
-
-/// Units a text may have, terminator included, before it is kept on the heap.
-const TEXT: usize = 256;
 
 /// `WNetGetLastError`.
 pub(crate) unsafe fn get<E: Form>(
@@ -32,11 +29,10 @@ pub(crate) unsafe fn get<E: Form>(
 
 /// `WNetSetLastError`. A text that cannot be read counts as far as it can.
 pub(crate) unsafe fn set<E: Form>(code: DWORD, text: *const E::Unit, provider: *const E::Unit) {
-    let (mut text_copy, mut provider_copy) = (Text::<TEXT>::new(), Text::<TEXT>::new());
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
-    let (text, provider) = unsafe {
-        (text_copy.read_prefix::<E>(text, MAX_UNITS), provider_copy.read_prefix::<E>(provider, MAX_UNITS))
-    };
+    let (text, provider) =
+        unsafe { (texts.read_prefix::<E>(text, MAX_UNITS), texts.read_prefix::<E>(provider, MAX_UNITS)) };
     extended_error::record(code, text, provider);
 }
 

@@ -3,22 +3,19 @@
 
 use crate::output;
 use crate::router;
-use crate::text::{Form, Text};
+use crate::text::{Form, Texts};
 use mpr_abi::{BOOL, DWORD, HWND, LPVOID, LPWSTR, Status};
 use mpr_plugin::WideStr;
 use mpr_plugin::pack::Wide;
-
-/// Units a path may have, terminator included, before it is kept on the heap.
-const PATH: usize = 264;
 
 /// Copies a path that has to be there.
 ///
 /// # Safety
 ///
 /// `path` is NULL or a string of the form.
-unsafe fn path<E: Form>(text: &mut Text<PATH>, path: *const E::Unit) -> Result<&WideStr, Status> {
+unsafe fn path<E: Form>(texts: &Texts, path: *const E::Unit) -> Result<&WideStr, Status> {
     // SAFETY: as the caller vouches.
-    unsafe { text.read::<E>(path) }?.ok_or(Status::BAD_POINTER)
+    unsafe { texts.read::<E>(path) }?.ok_or(Status::BAD_POINTER)
 }
 
 /// `WNetGetDirectoryType`.
@@ -30,10 +27,10 @@ pub(crate) unsafe fn directory_type<E: Form>(
     if kind.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let mut text = Text::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
-        let directory = path::<E>(&mut text, directory)?;
+        let directory = path::<E>(&texts, directory)?;
         kind.write_unaligned(router().directory_type(directory, flush != 0)?);
     }
     Ok(())
@@ -45,9 +42,9 @@ pub(crate) unsafe fn directory_notify<E: Form>(
     directory: *const E::Unit,
     operation: DWORD,
 ) -> Result<(), Status> {
-    let mut text = Text::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
-    let directory = unsafe { path::<E>(&mut text, directory) }?;
+    let directory = unsafe { path::<E>(&texts, directory) }?;
     router().directory_notify(owner, directory, operation)
 }
 
@@ -63,10 +60,10 @@ pub(crate) unsafe fn property_text<E: Form>(
     if caption.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let mut text = Text::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
-        let name = path::<E>(&mut text, name)?;
+        let name = path::<E>(&texts, name)?;
         let found = router().property_text(button, selection, name, kind)?;
         output::string::<E>(&found, caption, &mut chars)
     }
@@ -80,25 +77,25 @@ pub(crate) unsafe fn property_dialog<E: Form>(
     files: *const E::Unit,
     kind: DWORD,
 ) -> Result<(), Status> {
-    let mut text = Text::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
-    let files = unsafe { path::<E>(&mut text, files) }?;
+    let files = unsafe { path::<E>(&texts, files) }?;
     router().property_dialog(owner, button, selection, files, kind)
 }
 
 /// `WNetFMXGetPermCaps`: a mask, not a status.
 pub(crate) unsafe fn permission_capabilities(drive: LPWSTR) -> Result<DWORD, Status> {
-    let mut text = Text::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
-    let drive = unsafe { path::<Wide>(&mut text, drive) }?;
+    let drive = unsafe { path::<Wide>(&texts, drive) }?;
     Ok(router().permission_capabilities(drive))
 }
 
 /// `WNetFMXEditPerm`.
 pub(crate) unsafe fn edit_permissions(drive: LPWSTR, owner: HWND, dialog: DWORD) -> Result<(), Status> {
-    let mut text = Text::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
-    let drive = unsafe { path::<Wide>(&mut text, drive) }?;
+    let drive = unsafe { path::<Wide>(&texts, drive) }?;
     router().edit_permissions(drive, owner, dialog)
 }
 
@@ -114,11 +111,11 @@ pub(crate) unsafe fn permission_help(
     if chars.is_null() || context.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let mut text = Text::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         output::check(file, chars)?;
-        let drive = path::<Wide>(&mut text, drive)?;
+        let drive = path::<Wide>(&texts, drive)?;
         let (help, at) = router().permission_help(drive, dialog, directory != 0)?;
         output::string::<Wide>(&help, file.cast(), chars)?;
         context.write_unaligned(at);

@@ -3,7 +3,7 @@
 use crate::connections::read_resource;
 use crate::output;
 use crate::router;
-use crate::text::{Form, Text};
+use crate::text::{Form, Texts};
 use mpr::Connection;
 use mpr_abi::{
     DWORD, LPVOID, NETCONNECTINFOSTRUCT, REMOTE_NAME_INFO_LEVEL, Status, UNIVERSAL_NAME_INFO_LEVEL,
@@ -11,8 +11,6 @@ use mpr_abi::{
 use mpr_plugin::pack::Packer;
 use std::mem::size_of;
 
-/// Units a name may have, terminator included, before it is kept on the heap.
-const NAME: usize = 264;
 /// As many units make a device name too long for the router.
 const LOCAL_LIMIT: usize = 4096;
 
@@ -25,11 +23,11 @@ pub(crate) unsafe fn connection<E: Form>(
     if local.is_null() || chars.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let mut text = Text::<NAME>::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         output::check(remote, chars)?;
-        let local = text.read_up_to::<E>(local, LOCAL_LIMIT)?.unwrap_or_default();
+        let local = texts.read_up_to::<E>(local, LOCAL_LIMIT)?.unwrap_or_default();
         let connection = router().connection(local)?;
         output::string::<E>(connection.remote(), remote, chars)?;
         match connection {
@@ -49,11 +47,11 @@ pub(crate) unsafe fn user<E: Form>(
     if chars.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let mut text = Text::<NAME>::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         output::check(user, chars)?;
-        let found = router().user(text.read::<E>(name)?)?;
+        let found = router().user(texts.read::<E>(name)?)?;
         output::string::<E>(&found, user, chars)
     }
 }
@@ -71,10 +69,10 @@ pub(crate) unsafe fn universal_name<E: Form>(
     if !matches!(level, UNIVERSAL_NAME_INFO_LEVEL | REMOTE_NAME_INFO_LEVEL) {
         return Err(Status::BAD_LEVEL);
     }
-    let mut text = Text::<NAME>::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
-        let path = text.read::<E>(local_path)?.unwrap_or_default();
+        let path = texts.read::<E>(local_path)?.unwrap_or_default();
         let name = router().universal_name(path)?;
         if level == UNIVERSAL_NAME_INFO_LEVEL && name.universal.is_none() {
             return Err(Status::NOT_SUPPORTED);
@@ -100,7 +98,7 @@ pub(crate) unsafe fn performance<E: Form>(
     if info.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let (mut local, mut remote, mut provider) = (Text::<NAME>::new(), Text::<NAME>::new(), Text::<64>::new());
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
@@ -112,9 +110,9 @@ pub(crate) unsafe fn performance<E: Form>(
         let unknown = NETCONNECTINFOSTRUCT { cbStructure: size, ..NETCONNECTINFOSTRUCT::default() };
         info.write_unaligned(unknown);
         let performance = router().performance(
-            local.read_up_to::<E>(resource.lpLocalName.cast(), LOCAL_LIMIT)?,
-            remote.read::<E>(resource.lpRemoteName.cast())?,
-            provider.read::<E>(resource.lpProvider.cast())?,
+            texts.read_up_to::<E>(resource.lpLocalName.cast(), LOCAL_LIMIT)?,
+            texts.read::<E>(resource.lpRemoteName.cast())?,
+            texts.read::<E>(resource.lpProvider.cast())?,
         )?;
         info.write_unaligned(NETCONNECTINFOSTRUCT {
             cbStructure: size,

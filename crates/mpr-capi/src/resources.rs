@@ -3,15 +3,11 @@
 use crate::connections::read_resource;
 use crate::output;
 use crate::router;
-use crate::text::{Form, Text};
+use crate::text::{Form, Texts};
 use mpr_abi::{DWORD, LPVOID, NETINFOSTRUCT, Status};
 use mpr_plugin::pack::Packer;
 use std::mem::{MaybeUninit, size_of};
 use std::ptr::{addr_of_mut, null_mut};
-
-/// Units a name may have, terminator included, before it is kept on the heap.
-const NAME: usize = 264;
-const PROVIDER: usize = 64;
 
 /// `WNetGetResourceInformation`.
 pub(crate) unsafe fn information<E: Form>(
@@ -23,12 +19,12 @@ pub(crate) unsafe fn information<E: Form>(
     if buffer.is_null() || bytes.is_null() || system.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let (mut remote, mut provider) = (Text::<NAME>::new(), Text::<PROVIDER>::new());
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
-        let remote = remote.read::<E>(resource.lpRemoteName.cast())?;
-        let provider = provider.read::<E>(resource.lpProvider.cast())?;
+        let remote = texts.read::<E>(resource.lpRemoteName.cast())?;
+        let provider = texts.read::<E>(resource.lpProvider.cast())?;
         let (found, rest) = router().resource_information(remote, resource.dwType, provider)?;
         let size = bytes.read_unaligned() as usize;
         let packed = Packer::new(buffer.cast(), size).resource_and_rest::<E>(&found, rest.as_deref());
@@ -50,12 +46,12 @@ pub(crate) unsafe fn parent<E: Form>(
     if buffer.is_null() || bytes.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let (mut remote, mut provider) = (Text::<NAME>::new(), Text::<PROVIDER>::new());
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let resource = read_resource::<E>(resource)?;
-        let remote = remote.read::<E>(resource.lpRemoteName.cast())?;
-        let provider = provider.read::<E>(resource.lpProvider.cast())?;
+        let remote = texts.read::<E>(resource.lpRemoteName.cast())?;
+        let provider = texts.read::<E>(resource.lpProvider.cast())?;
         let found = router().resource_parent(remote, resource.dwType, provider)?;
         let size = bytes.read_unaligned() as usize;
         Packer::new(buffer.cast(), size).resource::<E>(&found).map_err(|needed| {
@@ -86,10 +82,10 @@ pub(crate) unsafe fn provider_type<E: Form>(
     if net_type.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let mut text = Text::<PROVIDER>::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
-        let name = text.read::<E>(name)?.ok_or(Status::BAD_POINTER)?;
+        let name = texts.read::<E>(name)?.ok_or(Status::BAD_POINTER)?;
         net_type.write_unaligned(router().provider_type(name)?);
     }
     Ok(())
@@ -104,13 +100,13 @@ pub(crate) unsafe fn network_information<E: Form>(
     if provider.is_null() || info.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let mut text = Text::<PROVIDER>::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         if (info.cast::<DWORD>().read_unaligned() as usize) < SIZE {
             return Err(Status::BAD_VALUE);
         }
-        let provider = text.read::<E>(provider)?.unwrap_or_default();
+        let provider = texts.read::<E>(provider)?.unwrap_or_default();
         let known = router().network_information(provider)?;
         // Zeroed, so that the padding does not carry what was on our stack.
         let mut filled = MaybeUninit::<NETINFOSTRUCT>::zeroed();
@@ -138,12 +134,12 @@ pub(crate) unsafe fn format_network_name<E: Form>(
     if provider.is_null() || remote.is_null() || chars.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let (mut name, mut text) = (Text::<PROVIDER>::new(), Text::<NAME>::new());
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         output::check(formatted, chars)?;
-        let provider = name.read::<E>(provider)?.unwrap_or_default();
-        let remote = text.read::<E>(remote)?.unwrap_or_default();
+        let provider = texts.read::<E>(provider)?.unwrap_or_default();
+        let remote = texts.read::<E>(remote)?.unwrap_or_default();
         let shown = router().format_network_name(provider, remote, flags, chars_per_line)?;
         output::string::<E>(&shown, formatted, chars)
     }

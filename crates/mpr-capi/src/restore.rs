@@ -2,7 +2,7 @@
 
 use crate::dialogs::{self, Prompt};
 use crate::router;
-use crate::text::{Form, Text};
+use crate::text::{Form, Texts};
 use mpr::AskCredentials;
 use mpr_abi::{BOOL, DWORD, HWND, LPVOID, Status};
 
@@ -23,9 +23,9 @@ pub(crate) unsafe fn restore_single<E: Form>(
 ) -> Result<(), Status> {
     let mut prompt = dialogs::ui().filter(|_| use_ui != 0).map(|ui| Prompt { ui, owner });
     let ask = prompt.as_mut().map(|prompt| prompt as &mut dyn AskCredentials);
-    let mut text = Text::<32>::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointer.
-    match unsafe { text.read_up_to::<E>(device, LOCAL_LIMIT) }?.filter(|device| !device.is_empty()) {
+    match unsafe { texts.read_up_to::<E>(device, LOCAL_LIMIT) }?.filter(|device| !device.is_empty()) {
         Some(device) => router().restore_one(device, ask),
         None => restore_everything(ask),
     }
@@ -51,10 +51,10 @@ pub(crate) unsafe fn set_connection<E: Form>(
     if name.is_null() || value.is_null() {
         return Err(Status::BAD_POINTER);
     }
-    let mut text = Text::<32>::new();
+    let texts = Texts::new();
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
-        let name = text.read_up_to::<E>(name, LOCAL_LIMIT)?.unwrap_or_default();
+        let name = texts.read_up_to::<E>(name, LOCAL_LIMIT)?.unwrap_or_default();
         // Of another property it is not known what it points to.
         let value = match property {
             mpr_abi::NETPROPERTY_PERSISTENT => value.cast::<DWORD>().read_unaligned(),

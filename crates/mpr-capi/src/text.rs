@@ -6,6 +6,7 @@
 use mpr_abi::{CONNECTDLGSTRUCTA, CONNECTDLGSTRUCTW, DISCDLGSTRUCTA, DISCDLGSTRUCTW, NETRESOURCEW, Status};
 use mpr_plugin::pack::{Encoding, ResourceEncoding, Wide};
 use mpr_plugin::{MAX_UNITS, NetResource, WideStr};
+use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use zeroize::Zeroize;
@@ -244,28 +245,48 @@ impl Form for Cautious {
     }
 }
 
-/// Room for a string; for up to `N - 1` units on the stack.
-pub(crate) struct Text<const N: usize> {
-    inline: [MaybeUninit<u16>; N],
-    /// Takes over from `inline` when that is full. Reserved at once, so that it never moves. Boxed, so that most
-    /// texts have one word to set and to look at instead of three.
-    #[expect(clippy::box_collection, reason = "see above")]
-    heap: Option<Box<Vec<u16>>>,
-    /// Units in `inline`, terminator included.
-    length: usize,
+/// Units the strings of one call may have together, terminators included, before one is kept on the heap: the
+/// longest remote name, and a device, a provider, user and password beside it.
+const ROOM: usize = 600;
+
+/// Copies of the strings of one call, in one room: those the caller leaves out cost nothing.
+///
+/// They stay where they are for as long as this lives. If there is a password among them, all are wiped then.
+pub(crate) struct Texts {
+    room: UnsafeCell<[MaybeUninit<u16>; ROOM]>,
+    /// Units of `room` that were written to. What is behind them is nobody's.
+    used: Cell<usize>,
+    /// Strings that found no room.
+    spilt: Cell<Option<Box<Spilt>>>,
+    has_secret: Cell<bool>,
 }
 
-/// Whether the string ended before the limit did.
+/// A string on the heap.
+struct Spilt {
+    /// Reserved at once, so that it never moves.
+    units: Vec<u16>,
+    before: Option<Box<Spilt>>,
+}
+
+/// Where a copy ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Terminator,
+    /// More of the string may stand behind it.
     Limit,
+    /// What stands behind it is not in the caller's encoding.
+    Malformed,
 }
 
-impl<const N: usize> Text<N> {
+impl Texts {
     #[inline(always)]
     pub(crate) const fn new() -> Self {
-        Text { inline: [const { MaybeUninit::uninit() }; N], heap: None, length: 0 }
+        Texts {
+            room: UnsafeCell::new([const { MaybeUninit::uninit() }; ROOM]),
+            used: Cell::new(0),
+            spilt: Cell::new(None),
+            has_secret: Cell::new(false),
+        }
     }
 
     /// Reads the string at `pointer`; `None` for NULL.
@@ -278,25 +299,33 @@ impl<const N: usize> Text<N> {
     ///
     /// `pointer` is NULL or as [`Form::decode`] wants it, for [`MAX_UNITS`] units.
     #[inline(always)]
-    pub(crate) unsafe fn read<E: Form>(
-        &mut self,
+    pub(crate) unsafe fn read<E: Form>(&self, pointer: *const E::Unit) -> Result<Option<&WideStr>, Status> {
+        if pointer.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: as the caller vouches.
+        unsafe { self.whole::<E>(pointer) }.map(Some).ok_or(Status::BAD_VALUE)
+    }
+
+    /// As [`read`](Self::read), for a password.
+    #[inline(always)]
+    pub(crate) unsafe fn read_secret<E: Form>(
+        &self,
         pointer: *const E::Unit,
     ) -> Result<Option<&WideStr>, Status> {
         if pointer.is_null() {
             return Ok(None);
         }
+        self.has_secret.set(true);
         // SAFETY: as the caller vouches.
-        match unsafe { self.fill::<E>(pointer, MAX_UNITS) }? {
-            End::Terminator => Ok(Some(self.as_wide())),
-            End::Limit => Err(Status::BAD_VALUE),
-        }
+        unsafe { self.read::<E>(pointer) }
     }
 
     /// As [`read`](Self::read), for a string that the router refuses by itself when it has `limit` units:
     /// what stands behind is of no interest to anybody, and the refusal has its place among others.
     #[inline(always)]
     pub(crate) unsafe fn read_up_to<E: Form>(
-        &mut self,
+        &self,
         pointer: *const E::Unit,
         limit: usize,
     ) -> Result<Option<&WideStr>, Status> {
@@ -304,131 +333,154 @@ impl<const N: usize> Text<N> {
             return Ok(None);
         }
         // SAFETY: as the caller vouches.
-        unsafe { self.fill::<E>(pointer, limit) }?;
-        Ok(Some(self.as_wide()))
+        unsafe { self.up_to::<E>(pointer, limit) }.map(Some).ok_or(Status::BAD_VALUE)
     }
 
     /// As [`read`](Self::read), for a text nobody judges: as much of it as is in the caller's encoding and fits
     /// `limit`; empty for NULL.
-    pub(crate) unsafe fn read_prefix<E: Form>(&mut self, pointer: *const E::Unit, limit: usize) -> &WideStr {
+    pub(crate) unsafe fn read_prefix<E: Form>(&self, pointer: *const E::Unit, limit: usize) -> &WideStr {
         if pointer.is_null() {
             return Default::default();
         }
         // SAFETY: as the caller vouches.
-        _ = unsafe { self.fill::<E>(pointer, limit) };
-        self.as_wide()
+        unsafe { self.copy::<E>(pointer, limit) }.0
     }
 
+    /// A string that ends, and in time. Not inlined, as there are many strings, and few callers give them all.
     #[inline(always)]
-    unsafe fn fill<E: Form>(&mut self, pointer: *const E::Unit, limit: usize) -> Result<End, Status> {
-        let room = limit.min(N - 1);
+    unsafe fn whole<E: Form>(&self, pointer: *const E::Unit) -> Option<&WideStr> {
         // SAFETY: as the caller vouches.
-        let (count, ended) = unsafe { E::copy_head(pointer, &mut self.inline[..room]) };
-        if ended {
-            self.length = count + 1;
-            return Ok(End::Terminator);
-        }
-        // SAFETY: so many units of the string were there.
-        unsafe { self.fill_rest::<E>(pointer.add(count), count, limit) }
+        let (text, end) = unsafe { self.copy::<E>(pointer, MAX_UNITS) };
+        (end == End::Terminator).then_some(text)
     }
 
-    /// Goes on behind the first `count` units.
+    /// A string, or as much of it as counts.
+    #[inline(always)]
+    unsafe fn up_to<E: Form>(&self, pointer: *const E::Unit, limit: usize) -> Option<&WideStr> {
+        // SAFETY: as the caller vouches.
+        let (text, end) = unsafe { self.copy::<E>(pointer, limit) };
+        (end != End::Malformed).then_some(text)
+    }
+
+    /// Copies what is at `pointer`, up to `limit` units.
     ///
     /// # Safety
     ///
-    /// As [`Form::decode`], up to `limit` units together with those before.
-    unsafe fn fill_rest<E: Form>(
-        &mut self,
+    /// `pointer` is as [`Form::decode`] wants it, for `limit` units.
+    #[inline(always)]
+    unsafe fn copy<E: Form>(&self, pointer: *const E::Unit, limit: usize) -> (&WideStr, End) {
+        // SAFETY: what is not used is nobody's.
+        let room = unsafe { self.unused() };
+        // One unit is left for the terminator.
+        let head = limit.min(room.len().saturating_sub(1));
+        // SAFETY: as the caller vouches.
+        let (count, ended) = unsafe { E::copy_head(pointer, &mut room[..head]) };
+        if !ended {
+            // SAFETY: so many units of the string were there.
+            return unsafe { self.copy_rest::<E>(pointer.add(count), count, limit) };
+        }
+        self.used.set(self.used.get() + count + 1);
+        // SAFETY: `count` units and a terminator were written there, the only zero unit among them, and now belong
+        // to whoever has the text.
+        (unsafe { WideStr::from_ptr_unchecked(room.as_ptr().cast(), count) }, End::Terminator)
+    }
+
+    /// What nobody has a reference to.
+    ///
+    /// # Safety
+    ///
+    /// It is used by one at a time.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "what the reference is to was never given out")]
+    unsafe fn unused(&self) -> &mut [MaybeUninit<u16>] {
+        let used = self.used.get();
+        // SAFETY: never more is used than there is; the rest is the caller's.
+        unsafe {
+            std::slice::from_raw_parts_mut(self.room.get().cast::<MaybeUninit<u16>>().add(used), ROOM - used)
+        }
+    }
+
+    /// Goes on behind the first `count` units, which were copied to the beginning of what is unused.
+    ///
+    /// # Safety
+    ///
+    /// As for [`copy`](Self::copy), together with those before.
+    #[inline(never)]
+    unsafe fn copy_rest<E: Form>(
+        &self,
         pointer: *const E::Unit,
         mut count: usize,
         limit: usize,
-    ) -> Result<End, Status> {
+    ) -> (&WideStr, End) {
+        // SAFETY: what is not used is nobody's.
+        let room = unsafe { self.unused() };
+        let mut heap: Option<Vec<u16>> = None;
         let mut end = End::Terminator;
-        let (inline, heap) = (&mut self.inline, &mut self.heap);
         let put = |unit| {
             if count == limit {
                 end = End::Limit;
                 return false;
             }
             // One unit is left for the terminator.
-            if count + 1 < N {
-                inline[count].write(unit);
+            if count + 1 < room.len() {
+                room[count].write(unit);
             } else {
-                heap.get_or_insert_with(|| spilt(inline, count, limit)).push(unit);
+                heap.get_or_insert_with(|| spilt(&room[..count], limit)).push(unit);
             }
             count += 1;
             true
         };
         // SAFETY: as the caller vouches; `put` returns false at the limit.
-        let decoded = unsafe { E::decode(pointer, put) };
-        // Also of a string that is refused: what was read of a password is to be wiped.
-        self.length = (count + 1).min(N);
-        if count < N {
-            self.inline[count].write(0);
+        if unsafe { E::decode(pointer, put) }.is_err() {
+            end = End::Malformed;
         }
-        if let Some(heap) = &mut self.heap {
-            heap.push(0);
-        }
-        decoded.map(|()| end)
-    }
-
-    #[inline(always)]
-    fn as_wide(&self) -> &WideStr {
-        if let Some(heap) = &self.heap {
-            return WideStr::from_slice(heap).expect("`fill` puts the only zero unit at the end");
-        }
-        // SAFETY: `fill` wrote `length` units, the last of which is the only zero one: decoding ends at the
-        // terminator.
-        unsafe { WideStr::from_ptr_unchecked(self.inline.as_ptr().cast(), self.length - 1) }
+        // Also of a string that is refused or spilt: what was read of a password is to be wiped.
+        self.used.set((self.used.get() + count + 1).min(ROOM));
+        let text = match heap.or_else(|| room.is_empty().then(|| spilt(&[], limit))) {
+            None => {
+                room[count].write(0);
+                room.as_ptr().cast()
+            }
+            Some(mut units) => {
+                units.push(0);
+                let text = units.as_ptr();
+                self.spilt.set(Some(Box::new(Spilt { units, before: self.spilt.take() })));
+                text
+            }
+        };
+        // SAFETY: `count` units and a terminator are there, the only zero unit among them: decoding ends at the
+        // terminator. They stay there, and are not written to again.
+        (unsafe { WideStr::from_ptr_unchecked(text, count) }, end)
     }
 }
 
 /// Room on the heap, with what is there already.
 #[cold]
-#[expect(clippy::box_collection, reason = "as the text has it")]
-fn spilt(inline: &[MaybeUninit<u16>], count: usize, limit: usize) -> Box<Vec<u16>> {
+fn spilt(head: &[MaybeUninit<u16>], limit: usize) -> Vec<u16> {
     let mut heap = Vec::with_capacity(limit + 1);
-    // SAFETY: the first `count` units were written before the next one was found not to fit.
-    heap.extend(inline[..count].iter().map(|unit| unsafe { unit.assume_init() }));
-    Box::new(heap)
+    // SAFETY: these units were written before the next one was found not to fit.
+    heap.extend(head.iter().map(|unit| unsafe { unit.assume_init() }));
+    heap
 }
 
-/// Room for a password, wiped when it is dropped.
-pub(crate) struct Secret<const N: usize>(Text<N>);
-
-impl<const N: usize> Secret<N> {
-    #[inline(always)]
-    pub(crate) const fn new() -> Self {
-        Secret(Text::new())
-    }
-
-    /// As [`Text::read`].
-    #[inline(always)]
-    pub(crate) unsafe fn read<E: Form>(
-        &mut self,
-        pointer: *const E::Unit,
-    ) -> Result<Option<&WideStr>, Status> {
-        // SAFETY: as the caller vouches.
-        unsafe { self.0.read::<E>(pointer) }
-    }
-}
-
-impl<const N: usize> Zeroize for Secret<N> {
-    #[inline(always)]
+impl Zeroize for Texts {
+    #[cold]
     fn zeroize(&mut self) {
-        if self.0.length != 0 {
-            self.0.inline[..self.0.length].zeroize();
-            if let Some(heap) = &mut self.0.heap {
-                heap.zeroize();
-            }
+        self.room.get_mut()[..self.used.get()].zeroize();
+        let mut spilt = self.spilt.get_mut().as_deref_mut();
+        while let Some(Spilt { units, before }) = spilt {
+            units.zeroize();
+            spilt = before.as_deref_mut();
         }
     }
 }
 
-impl<const N: usize> Drop for Secret<N> {
+impl Drop for Texts {
     #[inline(always)]
     fn drop(&mut self) {
-        self.zeroize();
+        if self.has_secret.get() {
+            self.zeroize();
+        }
     }
 }
 
@@ -437,24 +489,42 @@ mod tests {
     use super::*;
     use std::ffi::CString;
 
-    fn narrow<const N: usize>(bytes: &[u8]) -> Result<String, Status> {
+    fn narrow(bytes: &[u8]) -> Result<String, Status> {
         let string = CString::new(bytes).expect("tests pass no NUL");
-        let mut text = Text::<N>::new();
+        let texts = Texts::new();
         // SAFETY: the string is terminated.
-        let read = unsafe { text.read::<Narrow>(string.as_ptr()) }?;
+        let read = unsafe { texts.read::<Narrow>(string.as_ptr()) }?;
         Ok(read.expect("not NULL").to_string_lossy())
+    }
+
+    fn wide(text: &str) -> Vec<u16> {
+        text.encode_utf16().chain([0]).collect()
     }
 
     #[test]
     fn a_string_comes_through_whole_whether_it_fits_the_stack_or_not() {
-        for length in 0..40 {
+        for length in (0..40).chain(ROOM - 4..ROOM + 4) {
             let string: String = "ä€𝄞x".chars().cycle().take(length).collect();
-            assert_eq!(narrow::<16>(string.as_bytes()), Ok(string.clone()));
-            let units: Vec<u16> = string.encode_utf16().chain([0]).collect();
-            let mut text = Text::<16>::new();
+            assert_eq!(narrow(string.as_bytes()), Ok(string.clone()));
+            let texts = Texts::new();
             // SAFETY: the string is terminated.
-            let read = unsafe { text.read::<Wide>(units.as_ptr()) };
+            let read = unsafe { texts.read::<Wide>(wide(&string).as_ptr()) };
             assert_eq!(read.unwrap().unwrap().to_string_lossy(), string);
+        }
+    }
+
+    #[test]
+    fn every_string_of_a_call_stays_what_it_was_when_others_follow() {
+        for length in [0, 1, 7, 99, 119, 149, ROOM / 3 - 1, ROOM / 3, ROOM - 1, ROOM, 2 * ROOM] {
+            let texts = Texts::new();
+            let strings: Vec<String> = ('a'..='e').map(|letter| letter.to_string().repeat(length)).collect();
+            let reads: Vec<_> = strings
+                .iter()
+                // SAFETY: the string is terminated.
+                .map(|string| unsafe { texts.read::<Wide>(wide(string).as_ptr()) }.unwrap().unwrap())
+                .collect();
+            let read: Vec<_> = reads.iter().map(|text| text.to_string_lossy()).collect();
+            assert_eq!(read, strings);
         }
     }
 
@@ -463,39 +533,43 @@ mod tests {
         for bytes in
             [&b"\xFF"[..], b"a\x80", b"\xC3", b"\xE2\x82", b"\xC0\xAF", b"\xED\xA0\x80", b"\xF5\x80\x80\x80"]
         {
-            assert_eq!(narrow::<16>(bytes), Err(Status::BAD_VALUE), "{bytes:x?}");
+            assert_eq!(narrow(bytes), Err(Status::BAD_VALUE), "{bytes:x?}");
         }
     }
 
     #[test]
     fn a_string_longer_than_any_name_is_a_bad_value() {
-        assert!(narrow::<16>(&[b'x'; MAX_UNITS]).is_ok());
-        assert_eq!(narrow::<16>(&[b'x'; MAX_UNITS + 1]), Err(Status::BAD_VALUE));
+        assert!(narrow(&[b'x'; MAX_UNITS]).is_ok());
+        assert_eq!(narrow(&[b'x'; MAX_UNITS + 1]), Err(Status::BAD_VALUE));
     }
 
     #[test]
     fn nothing_behind_the_limit_is_read() {
         let units = [u16::from(b'x'); 5];
-        let mut text = Text::<16>::new();
+        let texts = Texts::new();
         // SAFETY: one unit more than the limit is there.
-        let read = unsafe { text.read_up_to::<Wide>(units.as_ptr(), 4) };
+        let read = unsafe { texts.read_up_to::<Wide>(units.as_ptr(), 4) };
         assert_eq!(read.unwrap().unwrap().len(), 4);
     }
 
     #[test]
     fn a_password_is_wiped_from_stack_and_heap() {
-        for length in [3, 15, 16, 40] {
-            let units: Vec<u16> = [u16::from(b'x')].repeat(length).into_iter().chain([0]).collect();
-            let mut secret = Secret::<16>::new();
-            // SAFETY: the string is terminated.
-            _ = unsafe { secret.read::<Wide>(units.as_ptr()) };
-            let written = secret.0.length;
+        for length in [3, 15, 16, ROOM - 1, ROOM, 2 * ROOM] {
+            let mut texts = Texts::new();
+            // SAFETY: the strings are terminated.
+            let read = unsafe {
+                texts.read::<Wide>(wide("before").as_ptr()).unwrap();
+                texts.read_secret::<Wide>(wide(&"x".repeat(length)).as_ptr())
+            };
+            assert_eq!(read.unwrap().unwrap().len(), length);
+            let written = texts.used.get();
+            let spilt = texts.spilt.get_mut().as_ref();
             let (heap, on_heap) =
-                secret.0.heap.as_ref().map_or((std::ptr::null(), 0), |heap| (heap.as_ptr(), heap.len()));
-            secret.zeroize();
+                spilt.map_or((std::ptr::null(), 0), |spilt| (spilt.units.as_ptr(), spilt.units.len()));
+            texts.zeroize();
             // SAFETY: so many units were written, and zero ones since; the heap is not given back yet.
             let wiped = unsafe {
-                secret.0.inline[..written].iter().all(|unit| unit.assume_init() == 0)
+                texts.room.get_mut()[..written].iter().all(|unit| unit.assume_init() == 0)
                     && (0..on_heap).all(|at| heap.add(at).read() == 0)
             };
             assert!(wiped, "{length} units");
