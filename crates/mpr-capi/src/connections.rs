@@ -141,7 +141,7 @@ pub(crate) unsafe fn use_connection4<E: Form>(
 /// Makes a connection. Large, and the same for all of the functions.
 #[inline(never)]
 fn connect(request: &AddRequest<'_>) -> Result<(), Status> {
-    router().add_connection(request).map(drop)
+    router().add_connection(request)
 }
 
 /// Makes a connection and tells the caller how to reach it.

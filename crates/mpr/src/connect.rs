@@ -23,6 +23,7 @@ use mpr_plugin::{
     AddConnection, AddNotice, AuthBuffer, Capabilities, Event, Notifyee, Status, WideStr, WideString, wide,
 };
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 mod explain;
 
@@ -85,6 +86,7 @@ impl std::fmt::Debug for Credentials<'_> {
 }
 
 impl Default for AddRequest<'_> {
+    #[inline]
     fn default() -> Self {
         AddRequest {
             owner: std::ptr::null_mut(),
@@ -104,7 +106,7 @@ impl Default for AddRequest<'_> {
 impl AddRequest<'_> {
     /// As it is recorded before anything was made of it.
     fn recorded(&self) -> Request {
-        let text = |name: Option<&WideStr>| name.filter(|name| !name.is_empty()).map(bounded);
+        let text = |name| given(name).map(bounded);
         let user = match self.credentials {
             Credentials::Password { user, .. } => user,
             Credentials::Buffer(_) | Credentials::MissingBuffer => None,
@@ -121,6 +123,27 @@ impl AddRequest<'_> {
     }
 }
 
+impl<'a> AddRequest<'a> {
+    /// The first of the tests of DECISION W14, those that only look at the request. Returns the remote name, in the
+    /// application's spelling.
+    #[inline(always)]
+    fn check(&self, form: Form<'_>) -> Result<&'a WideStr, Status> {
+        let remote = match (self.remote, form) {
+            (Some(remote), _) if !remote.is_empty() && remote.len() <= MAX_REMOTE_NAME => remote,
+            (None, Form::Use(_)) => return Err(Status::BAD_VALUE),
+            _ => return Err(Status::BAD_NETNAME),
+        };
+        if form.access().is_some_and(|access| access.capacity.unwrap_or(0) == 0)
+            || self.kind > RESOURCETYPE_PRINT
+            || self.flags & !CONNECT_ADD_MASK != 0
+            || matches!(self.credentials, Credentials::MissingBuffer)
+        {
+            return Err(Status::BAD_VALUE);
+        }
+        Ok(remote)
+    }
+}
+
 /// Where `WNetUseConnection` is to report the name by which the resource can be reached.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessBuffer {
@@ -132,11 +155,20 @@ pub struct AccessBuffer {
 
 /// Which of the two families of functions asks.
 #[derive(Debug, Clone, Copy)]
-enum Form {
+enum Form<'f> {
     /// The add functions, which report nothing back.
     Add,
     /// The use functions, with or without a place for the access name.
-    Use(Option<AccessBuffer>),
+    Use(Option<&'f AccessBuffer>),
+}
+
+impl<'f> Form<'f> {
+    fn access(self) -> Option<&'f AccessBuffer> {
+        match self {
+            Form::Add => None,
+            Form::Use(access) => access,
+        }
+    }
 }
 
 /// A connection that was made.
@@ -186,7 +218,7 @@ impl From<Status> for UseError {
 }
 
 impl Router {
-    /// Makes a connection, as `WNetAddConnection2`, `3` and `4` do.
+    /// Makes a connection, as `WNetAddConnection2`, `3` and `4` do, and like them reports nothing of it.
     ///
     /// `WNetAddConnection` is the same with `CONNECT_UPDATE_PROFILE`.
     ///
@@ -194,7 +226,7 @@ impl Router {
     ///
     /// The codes of `spec/wnet.md` §4.7, and whatever a provider or notification library answers.
     #[inline]
-    pub fn add_connection<'a>(&self, request: &AddRequest<'a>) -> Result<Added<'a>, Status> {
+    pub fn add_connection(&self, request: &AddRequest<'_>) -> Result<(), Status> {
         self.connect(request, Form::Add).map_err(|error| UseError::status(Some(&error)))
     }
 
@@ -209,11 +241,11 @@ impl Router {
         request: &AddRequest<'a>,
         access: Option<AccessBuffer>,
     ) -> Result<Added<'a>, UseError> {
-        self.connect(request, Form::Use(access))
+        self.connect(request, Form::Use(access.as_ref()))
     }
 
     #[inline]
-    fn connect<'a>(&self, request: &AddRequest<'a>, form: Form) -> Result<Added<'a>, UseError> {
+    fn connect<'a, R: Report<'a>>(&self, request: &AddRequest<'a>, form: Form<'_>) -> Result<R, UseError> {
         match self.is_traced() {
             false => self.connect_with(request, form, Untraced),
             true => self.connect_traced(request, form),
@@ -221,7 +253,11 @@ impl Router {
     }
 
     #[cold]
-    fn connect_traced<'a>(&self, request: &AddRequest<'a>, form: Form) -> Result<Added<'a>, UseError> {
+    fn connect_traced<'a, R: Report<'a>>(
+        &self,
+        request: &AddRequest<'a>,
+        form: Form<'_>,
+    ) -> Result<R, UseError> {
         let tracer = Tracer::begin(self, Kind::Add, request.recorded());
         let result = self.connect_with(request, form, &tracer);
         _ = tracer.end(UseError::status(result.as_ref().err()));
@@ -229,19 +265,17 @@ impl Router {
     }
 
     #[inline]
-    fn connect_with<'a>(
+    fn connect_with<'a, R: Report<'a>>(
         &self,
         request: &AddRequest<'a>,
-        form: Form,
+        form: Form<'_>,
         traced: impl Traced,
-    ) -> Result<Added<'a>, UseError> {
-        let mut connect = self.judge(request, form, traced)?;
-        connect.check_device()?;
-        connect.accept()?;
-        self.notifyees().announce(&mut connect, || self.retry_limit()).ok()?;
-        let Connect { local, redirected, remote, .. } = connect;
-        let local = redirected.map(Cow::Owned).or(local.map(Cow::Borrowed));
-        Ok(Added { local, remote })
+    ) -> Result<R, UseError> {
+        self.judged(request, form, traced, |connect| {
+            connect.accept()?;
+            self.notifyees().announce(connect, || self.retry_limit()).ok()?;
+            Ok(R::of(connect))
+        })
     }
 
     /// Makes a connection that is being restored: nobody is told, and nothing is remembered anew.
@@ -256,96 +290,35 @@ impl Router {
     }
 
     fn connect_unannounced_with(&self, request: &AddRequest<'_>, traced: impl Traced) -> Result<(), Status> {
-        match self.judge(request, Form::Add, traced) {
-            Ok(mut connect) => {
-                connect.check_device()?;
-                connect.accept()?;
-                connect.admit()?;
-                connect.attempt().ok()
-            }
-            Err(error) => UseError::status(Some(&error)).ok(),
-        }
+        let connected = self.judged(request, Form::Add, traced, |connect| {
+            connect.accept()?;
+            connect.admit()?;
+            Ok(connect.attempt().ok()?)
+        });
+        connected.map_err(|error| UseError::status(Some(&error)))
     }
 
-    /// What the router can see for itself, in the order of DECISION W14 up to test 12; the rest is
-    /// [`Connect::check_device`]. Nobody is called back for a request that is refused by either.
+    /// Judges a request and, if it passes every test, goes on with it.
     #[inline(always)]
-    fn judge<'r, 'a, T: Traced>(
-        &'r self,
-        request: &'r AddRequest<'a>,
-        form: Form,
+    fn judged<'a, T: Traced, R>(
+        &self,
+        request: &AddRequest<'a>,
+        form: Form<'_>,
         traced: T,
-    ) -> Result<Connect<'r, 'a, T>, UseError> {
-        let access = match form {
-            Form::Add => None,
-            Form::Use(access) => access,
+        proceed: impl FnOnce(&mut Connect<'_, 'a, T>) -> Result<R, UseError>,
+    ) -> Result<R, UseError> {
+        let remote = request.check(form)?;
+        let (remote, url_user) = match remote::is_canonical(remote.as_slice()) {
+            true => (Cow::Borrowed(remote), None),
+            false => canonical(remote)?,
         };
-        let remote = match (request.remote, form) {
-            (None, Form::Use(_)) => return Err(Status::BAD_VALUE.into()),
-            (None, Form::Add) => return Err(Status::BAD_NETNAME.into()),
-            (Some(remote), _) if remote.is_empty() || remote.len() > MAX_REMOTE_NAME => {
-                return Err(Status::BAD_NETNAME.into());
-            }
-            (Some(remote), _) => remote,
-        };
-        if access.is_some_and(|access| access.capacity.unwrap_or(0) == 0) {
-            return Err(Status::BAD_VALUE.into());
+        let mut connect = Connect::new(self, request, &remote, traced);
+        if let Some(user) = &url_user {
+            connect.understand_user(user);
         }
-        if request.kind > RESOURCETYPE_PRINT
-            || request.flags & !CONNECT_ADD_MASK != 0
-            || matches!(request.credentials, Credentials::MissingBuffer)
-        {
-            return Err(Status::BAD_VALUE.into());
-        }
-        let (remote, url_user) = canonical(remote)?;
-        let local = request.local.filter(|local| !local.is_empty());
-        let device = match local {
-            Some(local) => Some(LocalDevice::parse(local.as_slice()).ok_or(Status::BAD_LOCALNAME)?),
-            None => None,
-        };
-        let kind = match &device {
-            Some(device) if request.kind == RESOURCETYPE_ANY => device.class() as u32,
-            Some(device) if request.kind != device.class() as u32 => return Err(Status::BAD_DEV_TYPE.into()),
-            _ => request.kind,
-        };
-        let automatic = device.is_none() && request.flags & CONNECT_REDIRECT != 0;
-        if automatic {
-            if kind == RESOURCETYPE_ANY {
-                return Err(Status::BAD_VALUE.into());
-            }
-            if access.is_none() {
-                return Err(Status::BAD_POINTER.into());
-            }
-        }
-        let selection = self.providers().select(request.provider)?;
-        if let Some(AccessBuffer { capacity, length }) = access {
-            let device = || length(&wide(if kind == RESOURCETYPE_PRINT { "LPT1" } else { "Z:" }));
-            let demanded = || selection.iter().any(|provider| provider.requires_device);
-            let needed = match local {
-                Some(local) => length(local),
-                None if automatic => device(),
-                // A device or the remote name: that is for whoever connects to decide.
-                None if demanded() => device().max(length(&remote)),
-                None => length(&remote),
-            };
-            if capacity.unwrap_or(0) < needed {
-                return Err(UseError::AccessNameTooLong { needed });
-            }
-        }
-        Ok(Connect {
-            router: self,
-            request,
-            selection,
-            local,
-            device,
-            remote,
-            url_user,
-            kind,
-            automatic,
-            redirected: None,
-            provider: None,
-            traced,
-        })
+        connect.judge(form)?;
+        connect.check_device()?;
+        proceed(&mut connect)
     }
 
     /// Whether some provider has the device.
@@ -357,17 +330,14 @@ impl Router {
     }
 }
 
-/// A remote name in canonical spelling, and the user named in a URL.
-#[inline]
-pub(crate) fn canonical(name: &WideStr) -> Result<(Cow<'_, WideStr>, Option<WideString>), Status> {
-    if remote::is_canonical(name.as_slice()) {
-        return Ok((Cow::Borrowed(name), None));
-    }
-    rewritten(name)
+/// A name that is there: an empty one is none.
+#[inline(always)]
+fn given(name: Option<&WideStr>) -> Option<&WideStr> {
+    name.filter(|name| !name.is_empty())
 }
 
-#[cold]
-fn rewritten(name: &WideStr) -> Result<(Cow<'_, WideStr>, Option<WideString>), Status> {
+/// A remote name in canonical spelling, and the user named in a URL.
+pub(crate) fn canonical(name: &WideStr) -> Result<(Cow<'_, WideStr>, Option<WideString>), Status> {
     match remote::canonical(name.as_slice()) {
         Ok(None) => Ok((Cow::Borrowed(name), None)),
         Ok(Some(canonical)) => {
@@ -381,29 +351,132 @@ fn rewritten(name: &WideStr) -> Result<(Cow<'_, WideStr>, Option<WideString>), S
     }
 }
 
-/// A request that was accepted, on its way.
+/// A request on its way.
 struct Connect<'r, 'a, T> {
     router: &'r Router,
     request: &'r AddRequest<'a>,
+    /// What the providers are asked: the request as it is understood.
+    asked: AddConnection<'r>,
+    /// The user named in the remote name, who counts if the request has none.
+    url_user: Option<&'r WideStr>,
+    /// Nobody, until the request is judged.
     selection: Selection<'r>,
-    /// The device as the application named it.
-    local: Option<&'a WideStr>,
-    /// The same, understood.
+    /// The device it names.
     device: Option<LocalDevice>,
-    remote: Cow<'a, WideStr>,
-    url_user: Option<WideString>,
-    kind: u32,
     /// Whether a device is to be chosen.
     automatic: bool,
     /// The device that was chosen, after a success.
-    redirected: Option<WideString>,
+    redirected: OnceCell<WideString>,
     /// The provider that made the connection, after a success.
     provider: Option<&'r Provider>,
     /// Who puts down what happens, if anybody does.
     traced: T,
 }
 
-impl<'r, T: Traced> Connect<'r, '_, T> {
+impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
+    /// A request whose remote name is understood, and nothing else yet. The rest of what becomes of it is written
+    /// down here, too: a structure of this size costs more to hand on than to fill.
+    #[inline(always)]
+    fn new(router: &'r Router, request: &'r AddRequest<'a>, remote: &'r WideStr, traced: T) -> Self {
+        let (user, password) = match request.credentials {
+            Credentials::Password { user, password } => (user, password),
+            Credentials::Buffer(_) | Credentials::MissingBuffer => (None, None),
+        };
+        let asked = AddConnection {
+            owner: request.owner,
+            kind: request.kind,
+            local: given(request.local),
+            remote,
+            provider: request.provider,
+            user,
+            password,
+            auth: None,
+            flags: request.flags,
+        };
+        Connect {
+            router,
+            request,
+            asked,
+            url_user: None,
+            selection: Selection::default(),
+            device: None,
+            automatic: false,
+            redirected: OnceCell::new(),
+            provider: None,
+            traced,
+        }
+    }
+
+    /// What the router can see for itself, in the order of DECISION W14 up to test 12. It begins with
+    /// [`AddRequest::check`], and the rest is [`check_device`](Self::check_device). Nobody is called back for a
+    /// request that is refused by any of them.
+    #[inline(always)]
+    fn judge(&mut self, form: Form<'_>) -> Result<(), UseError> {
+        if let Credentials::Buffer(buffer) = self.request.credentials {
+            self.asked.auth = Some(buffer);
+        }
+        match self.asked.local {
+            Some(local) => self.understand_device(local)?,
+            None if self.asked.flags & CONNECT_REDIRECT != 0 => self.choose_device(form)?,
+            None => {}
+        }
+        self.selection = self.router.providers().select(self.asked.provider)?;
+        match form.access() {
+            Some(access) => self.check_access(access),
+            None => Ok(()),
+        }
+    }
+
+    /// The user named in the remote name counts where the request names none.
+    #[cold]
+    fn understand_user(&mut self, user: &'r WideStr) {
+        self.url_user = Some(user);
+        if let Credentials::Password { user: None, .. } = self.request.credentials {
+            self.asked.user = Some(user);
+        }
+    }
+
+    fn understand_device(&mut self, local: &WideStr) -> Result<(), Status> {
+        let device = LocalDevice::parse(local.as_slice()).ok_or(Status::BAD_LOCALNAME)?;
+        let class = device.class() as u32;
+        if self.asked.kind != RESOURCETYPE_ANY && self.asked.kind != class {
+            return Err(Status::BAD_DEV_TYPE);
+        }
+        self.asked.kind = class;
+        self.device = Some(device);
+        Ok(())
+    }
+
+    #[cold]
+    fn choose_device(&mut self, form: Form<'_>) -> Result<(), Status> {
+        if self.asked.kind == RESOURCETYPE_ANY {
+            return Err(Status::BAD_VALUE);
+        }
+        if form.access().is_none() {
+            return Err(Status::BAD_POINTER);
+        }
+        self.automatic = true;
+        Ok(())
+    }
+
+    /// Whether the name by which the resource will be reached has room.
+    fn check_access(&self, access: &AccessBuffer) -> Result<(), UseError> {
+        let length = access.length;
+        let device = || length(&wide(if self.asked.kind == RESOURCETYPE_PRINT { "LPT1" } else { "Z:" }));
+        let demanded = || self.selection.iter().any(|provider| provider.requires_device);
+        let needed = match self.asked.local {
+            Some(local) => length(local),
+            None if self.automatic => device(),
+            // A device or the remote name: that is for whoever connects to decide.
+            None if demanded() => device().max(length(self.asked.remote)),
+            None => length(self.asked.remote),
+        };
+        if access.capacity.unwrap_or(0) < needed {
+            return Err(UseError::AccessNameTooLong { needed });
+        }
+        Ok(())
+    }
+
     /// The request has passed every test.
     #[inline(always)]
     fn accept(&self) -> Result<(), Status> {
@@ -415,9 +488,9 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
 
     /// Puts down how the request was understood.
     fn understood(&self, request: &mut Request) {
-        request.remote = Some(Request::name(&self.remote));
-        request.kind = Some(self.kind);
-        request.user = request.user.take().or(self.url_user.as_deref().map(bounded));
+        request.remote = Some(Request::name(self.asked.remote));
+        request.kind = Some(self.asked.kind);
+        request.user = request.user.take().or(self.url_user.map(bounded));
     }
 
     /// In a simulation: an attempt that is not made. A success is that of the first provider that could be asked,
@@ -427,9 +500,11 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
         if assumed.is_success() {
             let first = self.to_be_asked().next();
             self.provider = first;
-            let chooses =
-                self.automatic || self.local.is_none() && self.provider.is_some_and(|p| p.requires_device);
-            self.redirected = if chooses { self.candidates(self.class_to_choose()).next() } else { None };
+            let demanded = self.asked.local.is_none() && first.is_some_and(|first| first.requires_device);
+            let chooses = self.automatic || demanded;
+            if let Some(device) = chooses.then(|| self.candidates(self.class_to_choose()).next()).flatten() {
+                _ = self.redirected.set(device);
+            }
         }
         assumed
     }
@@ -437,13 +512,13 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
     /// The providers that would be asked, in that order.
     fn to_be_asked(&self) -> impl Iterator<Item = &'r Provider> {
         let (selection, wanted) = (self.selection, self.wanted());
-        let owning = self.router.providers().candidates(&self.remote).into_iter();
+        let owning = self.router.providers().candidates(self.asked.remote).into_iter();
         let able = move |provider: &&Provider| {
             let selected = selection.iter().any(|one| std::ptr::eq(one, *provider));
             selected && provider.capabilities.connection & wanted != 0
         };
-        let named = matches!(selection, Selection::Named(_));
-        owning.filter(move |one| named || one.place.is_some()).map(|one| one.provider).filter(able)
+        let is_named = selection.named().is_some();
+        owning.filter(move |one| is_named || one.place.is_some()).map(|one| one.provider).filter(able)
     }
 
     /// Capabilities one of which a provider must have to be asked.
@@ -461,7 +536,7 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
     #[inline(always)]
     fn check_device(&self) -> Result<(), Status> {
         // Nothing to look at, which is all a connect without device comes to.
-        if self.device.is_none() && !self.is_to_be_remembered() {
+        if self.asked.local.is_none() && !self.is_to_be_remembered() {
             return Ok(());
         }
         self.check_this_device()
@@ -485,7 +560,7 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
 
     #[inline]
     fn is_to_be_remembered(&self) -> bool {
-        self.request.flags & (CONNECT_UPDATE_PROFILE | CONNECT_TEMPORARY) == CONNECT_UPDATE_PROFILE
+        self.asked.flags & (CONNECT_UPDATE_PROFILE | CONNECT_TEMPORARY) == CONNECT_UPDATE_PROFILE
     }
 
     fn is_remembered_for_another(&self, device: &LocalDevice) -> bool {
@@ -498,7 +573,7 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
         if let Ok(Some(canonical)) = remote::canonical(&remembered) {
             remembered = canonical.name;
         }
-        !remote::same_resource(&remembered, self.remote.as_slice())
+        !remote::same_resource(&remembered, self.asked.remote.as_slice())
     }
 
     /// Devices that may be chosen automatically: neither redirected nor remembered for something else.
@@ -510,68 +585,65 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
         })
     }
 
-    /// One run through the providers with this device, or none.
+    /// One run through the providers with what they are asked.
     #[inline(always)]
-    fn route(&self, local: Option<&WideStr>) -> Result<(&'r Provider, Option<WideString>), Status> {
-        let (user, password, auth) = match self.request.credentials {
-            Credentials::Password { user, password } => (user.or(self.url_user.as_deref()), password, None),
-            Credentials::Buffer(buffer) => (None, None, Some(buffer)),
-            Credentials::MissingBuffer => (None, None, None),
-        };
-        let asked = AddConnection {
-            owner: self.request.owner,
-            kind: self.kind,
-            local,
-            remote: &self.remote,
-            provider: self.request.provider,
-            user,
-            password,
-            auth,
-            flags: self.request.flags,
-        };
+    fn route(&self, asked: &AddConnection<'_>) -> Result<&'r Provider, Status> {
         let wanted = self.wanted();
         let can = |capabilities: &Capabilities| capabilities.connection & wanted != 0;
-        self.selection.route_name(&self.remote, Purpose::Resource, can, |provider| {
-            if provider.requires_device && local.is_none() {
-                return self.ask_with_device(provider, &asked);
+        self.selection.route_name(asked.remote, Purpose::Resource, can, |provider| {
+            if provider.requires_device && asked.local.is_none() {
+                self.ask_with_device(provider)?;
+            } else {
+                self.ask(provider, asked)?;
             }
-            self.ask(provider, &asked).map(|()| (provider, None))
+            Ok(provider)
         })
     }
 
     /// Asks a provider that takes no connection without a device, with one that is free.
     #[cold]
-    fn ask_with_device(
-        &self,
-        provider: &'r Provider,
-        asked: &AddConnection<'_>,
-    ) -> Result<(&'r Provider, Option<WideString>), Status> {
+    fn ask_with_device(&self, provider: &Provider) -> Result<(), Status> {
         let kind = self.class_to_choose() as u32;
         let (device, ()) = self.first_free(|device| {
-            self.ask(provider, &AddConnection { local: Some(device), kind, ..*asked })
+            self.ask(provider, &AddConnection { local: Some(device), kind, ..self.asked })
         })?;
-        Ok((provider, Some(device)))
+        _ = self.redirected.set(device);
+        Ok(())
     }
 
     #[inline(always)]
     fn ask(&self, provider: &Provider, asked: &AddConnection<'_>) -> Result<(), Status> {
-        if let Some(policies) = self.judged_by_choice() {
-            self.admitted(policies, &self.judged(asked.local).through(&provider.name))?;
+        if let Some(policies) = self.router.policies() {
+            self.admit_choice(policies, provider, asked.local)?;
         }
-        let device = if self.local.is_none() { asked.local } else { None };
+        let device = if self.asked.local.is_none() { asked.local } else { None };
         trace::asked(self.traced, &provider.name, device, || provider.network().add_connection(asked))
+    }
+
+    /// Asks the policy about what was open when it was asked first, provider and device, if it can deny by that.
+    #[cold]
+    fn admit_choice(
+        &self,
+        policies: &Policies,
+        provider: &Provider,
+        local: Option<&WideStr>,
+    ) -> Result<(), Status> {
+        if !policies.depends_on_choices() {
+            return Ok(());
+        }
+        self.admitted(policies, &self.judged(local).through(&provider.name))
     }
 
     /// Asks the policy about a connection that is being restored: nobody is told of it, but a rule that could be
     /// dodged by restoring would be none.
     fn admit(&self) -> Result<(), Status> {
         let Some(policies) = self.router.policies() else { return Ok(()) };
-        let judged = self.judged(self.local);
+        let judged = self.judged(self.asked.local);
         self.admitted(
             policies,
-            &match self.selection {
-                Selection::Named(provider) => judged.through(&provider.name),
-                Selection::All(_) => judged,
+            &match self.selection.named() {
+                Some(provider) => judged.through(&provider.name),
+                None => judged,
             },
         )
     }
@@ -582,15 +654,9 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
         trace::notified(self.traced, policy::LABEL, asked, || policies.admit(judged).into()).ok()
     }
 
-    /// The policy, if it can deny by what was open when it was asked first: provider and device.
-    #[inline]
-    fn judged_by_choice(&self) -> Option<&'r Policies> {
-        self.router.policies().filter(|policies| policies.depends_on_choices())
-    }
-
     /// The request as the policy judges it.
     fn judged(&self, local: Option<&WideStr>) -> Asked {
-        let judged = Asked::add(&self.remote, self.request.flags);
+        let judged = Asked::add(self.asked.remote, self.asked.flags);
         match local.filter(|local| !local.is_empty()) {
             Some(local) => judged.on(local),
             None => judged,
@@ -600,11 +666,10 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
     /// One run through the providers.
     #[inline(always)]
     fn try_to_connect(&mut self) -> Status {
-        let tried = if self.automatic { self.choose_and_route() } else { self.route(self.local) };
+        let tried = if self.automatic { self.choose_and_route() } else { self.route(&self.asked) };
         match tried {
-            Ok((provider, redirected)) => {
+            Ok(provider) => {
                 self.provider = Some(provider);
-                self.redirected = redirected;
                 Status::SUCCESS
             }
             Err(status) => status,
@@ -613,14 +678,16 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
 
     /// The class of a device that is chosen.
     fn class_to_choose(&self) -> DeviceClass {
-        if self.kind == RESOURCETYPE_PRINT { DeviceClass::Print } else { DeviceClass::Disk }
+        if self.asked.kind == RESOURCETYPE_PRINT { DeviceClass::Print } else { DeviceClass::Disk }
     }
 
     /// One run through the providers for each free device, until one is not taken after all.
     #[cold]
-    fn choose_and_route(&self) -> Result<(&'r Provider, Option<WideString>), Status> {
-        let (device, (provider, _)) = self.first_free(|device| self.route(Some(device)))?;
-        Ok((provider, Some(device)))
+    fn choose_and_route(&self) -> Result<&'r Provider, Status> {
+        let (device, provider) =
+            self.first_free(|device| self.route(&AddConnection { local: Some(device), ..self.asked }))?;
+        _ = self.redirected.set(device);
+        Ok(provider)
     }
 
     /// Tries one free device after another until one is not taken after all (DECISION W15).
@@ -640,7 +707,7 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
 
     /// The device the connection redirects, after a success.
     fn redirected_device(&self) -> Option<LocalDevice> {
-        match &self.redirected {
+        match self.redirected.get() {
             Some(chosen) => LocalDevice::parse(chosen.as_slice()),
             None => self.device.clone(),
         }
@@ -650,11 +717,11 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
     fn entry(&self, device: LocalDevice, provider: &Provider) -> Entry {
         let (user, use_options) = match self.request.credentials {
             Credentials::Password { user, .. } => {
-                let user = user.or(self.url_user.as_deref()).filter(|user| !user.is_empty());
+                let user = user.or(self.url_user).filter(|user| !user.is_empty());
                 (user.map(WideStr::to_string_lossy), None)
             }
             Credentials::Buffer(buffer) => {
-                let kept = provider.network().persistent_use_options(&self.remote, buffer.use_options);
+                let kept = provider.network().persistent_use_options(self.asked.remote, buffer.use_options);
                 (None, kept.ok().filter(|options| !options.is_empty()))
             }
             Credentials::MissingBuffer => (None, None),
@@ -662,7 +729,7 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
         Entry {
             connection_type: device.class() as u32,
             device,
-            remote: self.remote.to_string_lossy(),
+            remote: self.asked.remote.to_string_lossy(),
             provider: provider.name.to_string_lossy(),
             provider_type: provider.capabilities.net_type,
             defer_flags: Some(if user.is_none() { Entry::MAY_DEFER } else { Entry::DEFER_NEEDS_PASSWORD }),
@@ -679,9 +746,33 @@ impl<'r, T: Traced> Connect<'r, '_, T> {
             self.router.store()?.remember(&self.entry(device, provider))?;
         }
         if self.request.flags & CONNECT_UPDATE_RECENT != 0 {
-            self.router.store()?.add_recent(&self.remote.to_string_lossy())?;
+            self.router.store()?.add_recent(&self.asked.remote.to_string_lossy())?;
         }
         Ok(())
+    }
+}
+
+/// What a family of functions reports of a connection that was made.
+trait Report<'a> {
+    fn of<T: Traced>(connect: &mut Connect<'_, 'a, T>) -> Self;
+}
+
+impl Report<'_> for () {
+    #[inline(always)]
+    fn of<T: Traced>(_: &mut Connect<'_, '_, T>) {}
+}
+
+impl<'a> Report<'a> for Added<'a> {
+    fn of<T: Traced>(connect: &mut Connect<'_, 'a, T>) -> Self {
+        let AddRequest { local, remote, .. } = *connect.request;
+        let redirected = connect.redirected.take().map(Cow::Owned);
+        Added {
+            local: redirected.or(given(local).map(Cow::Borrowed)),
+            remote: match remote {
+                Some(remote) if remote == connect.asked.remote => Cow::Borrowed(remote),
+                _ => Cow::Owned(connect.asked.remote.to_ucstring()),
+            },
+        }
     }
 }
 
@@ -706,16 +797,16 @@ impl<T: Traced> Announced for Connect<'_, '_, T> {
         let mut notice = AddNotice {
             owner: request.owner,
             scope: request.scope,
-            kind: self.kind,
+            kind: self.asked.kind,
             display: request.display,
             usage: request.usage,
             local: request.local,
-            remote: Some(&self.remote),
+            remote: Some(self.asked.remote),
             provider: request.provider,
             flags: request.flags,
         };
         if when == When::AfterSuccess {
-            notice.local = self.redirected.as_deref().or(notice.local);
+            notice.local = self.redirected.get().map(|device| &**device).or(notice.local);
             notice.provider = self.provider.map(|provider| &*provider.name);
         }
         library.add_connect_notify(info, &notice)
@@ -737,7 +828,7 @@ impl<T: Traced> Announced for Connect<'_, '_, T> {
         if self.traced.assumed().is_some() {
             return Status::SUCCESS;
         }
-        if self.request.flags & (CONNECT_UPDATE_PROFILE | CONNECT_UPDATE_RECENT) == 0 {
+        if self.asked.flags & (CONNECT_UPDATE_PROFILE | CONNECT_UPDATE_RECENT) == 0 {
             return Status::SUCCESS;
         }
         trace::saved(self.traced, || self.remember().into())

@@ -3,13 +3,13 @@
 use crate::Router;
 use crate::connect::canonical;
 use crate::notifyees::Announced;
-use crate::policy::Asked;
+use crate::policy::{Asked, Policies};
 use crate::providers::{Provider, Selection};
 use crate::trace::{self, Kind, Request, Traced, Tracer, Untraced, What, bounded};
 use mpr_core::device::LocalDevice;
 use mpr_core::notify::When;
-use mpr_core::policy;
 use mpr_core::routing::Purpose;
+use mpr_core::{policy, remote};
 use mpr_plugin::abi::{
     CONNECT_ADD_MASK, CONNECT_UPDATE_PROFILE, NOTIFYINFO, WNNC_CON_CANCELCONNECTION,
     WNNC_CON_CANCELCONNECTION2,
@@ -30,7 +30,25 @@ pub struct CancelRequest<'a> {
     pub force: bool,
 }
 
-impl CancelRequest<'_> {
+impl<'a> CancelRequest<'a> {
+    /// What can be seen of the request alone.
+    #[inline(always)]
+    fn check(&self) -> Result<(), Status> {
+        if self.name.is_empty() || self.flags & !CONNECT_ADD_MASK != 0 {
+            return Err(Status::BAD_VALUE);
+        }
+        Ok(())
+    }
+
+    /// The name as everybody is told it: that of a device as it is, a remote one in canonical spelling.
+    #[cold]
+    fn spelling(&self) -> Result<Cow<'a, WideStr>, Status> {
+        match LocalDevice::parse(self.name.as_slice()) {
+            Some(_) => Ok(Cow::Borrowed(self.name)),
+            None => Ok(canonical(self.name)?.0),
+        }
+    }
+
     /// As it is recorded before anything was made of it.
     fn recorded(&self) -> Request {
         let mut record = Request { flags: self.flags, force: self.force, ..Request::default() };
@@ -66,66 +84,31 @@ impl Router {
 
     #[inline]
     fn cancel_with(&self, request: &CancelRequest<'_>, traced: impl Traced) -> Result<(), Status> {
-        let mut cancel = self.judge_cancel(request, traced)?;
+        request.check()?;
+        let is_unc = remote::is_canonical(request.name.as_slice());
+        let name = if is_unc { Cow::Borrowed(request.name) } else { request.spelling()? };
+        let mut cancel = Cancel::new(self, request, &name, traced);
+        if !is_unc {
+            cancel.understand_device()?;
+        }
+        cancel.judge()?;
         if let Some(tracer) = traced.tracer() {
             tracer.accept(|record| {
                 if cancel.device.is_none() {
-                    record.remote = Some(Request::name(&cancel.name));
+                    record.remote = Some(Request::name(&name));
                 }
             })?;
         }
         self.notifyees().announce(&mut cancel, || self.retry_limit()).ok()
     }
-
-    #[inline(always)]
-    fn judge_cancel<'r, 'a, T: Traced>(
-        &'r self,
-        request: &CancelRequest<'a>,
-        traced: T,
-    ) -> Result<Cancel<'r, 'a, T>, Status> {
-        if request.name.is_empty() || request.flags & !CONNECT_ADD_MASK != 0 {
-            return Err(Status::BAD_VALUE);
-        }
-        let device = LocalDevice::parse(request.name.as_slice());
-        let name = match device {
-            Some(_) => Cow::Borrowed(request.name),
-            None => canonical(request.name)?.0,
-        };
-        let flags = request.flags & CONNECT_UPDATE_PROFILE;
-        let remembered_by = match &device {
-            Some(device) if flags != 0 => {
-                let store = self.store()?;
-                store.check_forgettable(device)?;
-                store.entry(device)?.map(|entry| wide(&entry.provider))
-            }
-            _ => None,
-        };
-        if self.providers().is_empty() && remembered_by.is_none() {
-            return Err(Status::NO_NETWORK);
-        }
-        let force = request.force;
-        Ok(Cancel {
-            router: self,
-            name,
-            device,
-            flags,
-            force,
-            remembered_by,
-            by: None,
-            forgotten: false,
-            traced,
-        })
-    }
 }
 
-/// A request that was accepted, on its way.
-struct Cancel<'r, 'a, T> {
+/// A request on its way.
+struct Cancel<'r, T> {
     router: &'r Router,
-    /// The application's name; a remote name in canonical spelling.
-    name: Cow<'a, WideStr>,
+    /// What the providers are asked: the application's name, or a remote name in canonical spelling.
+    asked: CancelConnection<'r>,
     device: Option<LocalDevice>,
-    flags: u32,
-    force: bool,
     /// Provider of the remembered connection that is to be forgotten, if there is one.
     remembered_by: Option<WideString>,
     /// Who cancelled, after a success.
@@ -136,44 +119,82 @@ struct Cancel<'r, 'a, T> {
     traced: T,
 }
 
-impl<'r, T: Traced> Cancel<'r, '_, T> {
+impl<'r, T: Traced> Cancel<'r, T> {
+    /// A request whose name is understood. What becomes of it is written down here.
+    #[inline(always)]
+    fn new(router: &'r Router, request: &CancelRequest<'_>, name: &'r WideStr, traced: T) -> Self {
+        let flags = request.flags & CONNECT_UPDATE_PROFILE;
+        Cancel {
+            router,
+            asked: CancelConnection { name, force: request.force, flags },
+            device: None,
+            remembered_by: None,
+            by: None,
+            forgotten: false,
+            traced,
+        }
+    }
+
+    /// The rest of what the router can see for itself. Nobody is called back for a request that is refused here.
+    #[inline(always)]
+    fn judge(&mut self) -> Result<(), Status> {
+        if self.router.providers().is_empty() && self.remembered_by.is_none() {
+            return Err(Status::NO_NETWORK);
+        }
+        Ok(())
+    }
+
+    /// A name that is no UNC name may be that of a device.
+    fn understand_device(&mut self) -> Result<(), Status> {
+        self.device = LocalDevice::parse(self.asked.name.as_slice());
+        if let Some(device) = self.device.as_ref().filter(|_| self.asked.flags != 0) {
+            let store = self.router.store()?;
+            store.check_forgettable(device)?;
+            self.remembered_by = store.entry(device)?.map(|entry| wide(&entry.provider));
+        }
+        Ok(())
+    }
+
     /// Runs through the providers: for a device up to the first that cancels, for a remote name through all
     /// of them (DECISION W19).
     #[inline(always)]
     fn route(&self) -> Result<&'r Provider, Status> {
-        let providers = self.router.providers();
-        if providers.is_empty() {
-            return Err(Status::NO_NETWORK);
+        let everybody = self.router.providers().all();
+        match &self.device {
+            _ if everybody.is_empty() => Err(Status::NO_NETWORK),
+            None => {
+                everybody.route_to_all(Purpose::Connection, can, |provider| self.ask(provider, &self.asked))
+            }
+            Some(device) => self.route_device(&everybody, device),
         }
+    }
+
+    fn route_device(&self, everybody: &Selection<'r>, device: &LocalDevice) -> Result<&'r Provider, Status> {
         // Providers compare devices without regard to case, but not without regard to dots and slashes.
-        let directory = match &self.device {
-            Some(device @ LocalDevice::Directory(_)) => Some(wide(&device.to_string())),
+        let directory = match device {
+            LocalDevice::Directory(_) => Some(wide(&device.to_string())),
             _ => None,
         };
-        let asked = CancelConnection {
-            name: directory.as_deref().unwrap_or(&self.name),
-            force: self.force,
-            flags: self.flags,
-        };
-        let can = |capabilities: &Capabilities| {
-            capabilities.connection & (WNNC_CON_CANCELCONNECTION | WNNC_CON_CANCELCONNECTION2) != 0
-        };
-        let judged = self
-            .router
-            .policies()
-            .filter(|policies| policies.depends_on_choices() && policies.is_about(policy::Event::Cancel));
-        let ask = |provider: &'r Provider| {
-            if let Some(policies) = judged {
-                policies.admit(&Asked::cancel(&self.name, self.flags).through(&provider.name))?;
-            }
-            trace::asked(self.traced, &provider.name, None, || provider.network().cancel_connection(&asked))
-        };
-        let everybody = Selection::All(providers);
-        if self.device.is_some() {
-            everybody.route(Purpose::Connection, can, |provider| ask(provider).map(|()| provider))
-        } else {
-            everybody.route_to_all(Purpose::Connection, can, ask)
+        let asked = CancelConnection { name: directory.as_deref().unwrap_or(self.asked.name), ..self.asked };
+        let ask = |provider| self.ask(provider, &asked).map(|()| provider);
+        everybody.route(Purpose::Connection, can, ask)
+    }
+
+    #[inline(always)]
+    fn ask(&self, provider: &Provider, asked: &CancelConnection<'_>) -> Result<(), Status> {
+        if let Some(policies) = self.router.policies() {
+            self.admit_choice(policies, provider)?;
         }
+        trace::asked(self.traced, &provider.name, None, || provider.network().cancel_connection(asked))
+    }
+
+    /// Asks the policy about the provider, which was open when it was asked first, if it can deny by that.
+    #[cold]
+    fn admit_choice(&self, policies: &Policies, provider: &Provider) -> Result<(), Status> {
+        if policies.depends_on_choices() && policies.is_about(policy::Event::Cancel) {
+            policies.admit(&Asked::cancel(self.asked.name, self.asked.flags).through(&provider.name))?;
+        }
+        Ok(())
     }
 
     /// One run through the providers, and what is left to be done without any.
@@ -199,24 +220,21 @@ impl<'r, T: Traced> Cancel<'r, '_, T> {
         }
     }
 
-    #[inline(always)]
+    #[cold]
     fn forget(&self) -> Result<(), Status> {
-        if self.flags == 0 {
-            return Ok(());
+        if let Some(device) = self.device.as_ref().filter(|_| self.asked.flags != 0) {
+            self.router.store()?.forget(device)?;
         }
-        match &self.device {
-            Some(device) => self.forget_device(device),
-            None => Ok(()),
-        }
-    }
-
-    fn forget_device(&self, device: &LocalDevice) -> Result<(), Status> {
-        self.router.store()?.forget(device)?;
         Ok(())
     }
 }
 
-impl<T: Traced> Announced for Cancel<'_, '_, T> {
+/// Whether a provider cancels anything.
+fn can(capabilities: &Capabilities) -> bool {
+    capabilities.connection & (WNNC_CON_CANCELCONNECTION | WNNC_CON_CANCELCONNECTION2) != 0
+}
+
+impl<T: Traced> Announced for Cancel<'_, T> {
     type Traced = T;
     const EVENT: Event = Event::Cancel;
 
@@ -228,7 +246,8 @@ impl<T: Traced> Announced for Cancel<'_, '_, T> {
             },
             When::Before | When::AfterFailure => Default::default(),
         };
-        let notice = CancelNotice { name: &self.name, provider, flags: self.flags, force: self.force };
+        let CancelConnection { name, force, flags } = self.asked;
+        let notice = CancelNotice { name, provider, flags, force };
         library.cancel_connect_notify(info, &notice)
     }
 
@@ -245,7 +264,7 @@ impl<T: Traced> Announced for Cancel<'_, '_, T> {
 
     #[inline(always)]
     fn save(&mut self) -> Status {
-        if self.forgotten || self.flags == 0 || self.traced.assumed().is_some() {
+        if self.forgotten || self.asked.flags == 0 || self.traced.assumed().is_some() {
             return Status::SUCCESS;
         }
         trace::saved(self.traced, || self.forget().into())

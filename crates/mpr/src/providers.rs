@@ -56,11 +56,12 @@ pub(crate) struct Providers {
     problems: Vec<Problem>,
 }
 
-/// Which providers a call goes to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Selection<'a> {
-    All(&'a Providers),
-    Named(&'a Provider),
+/// Which providers a call goes to; none, by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Selection<'a> {
+    table: &'a [Provider],
+    declared: Declared,
+    is_named: bool,
 }
 
 /// What is declared of all the providers together, so that a call need not look at each.
@@ -97,26 +98,10 @@ impl Providers {
         Providers { table, declared, problems }
     }
 
-    /// Who is asked for a name; `None` for everybody, in order.
-    #[inline]
-    fn order(&self, remote: &WideStr) -> Option<Order> {
-        match self.declared {
-            Declared::Nothing => None,
-            Declared::Unc if is_canonical(remote.as_slice()) => None,
-            _ => self.declared_order(remote),
-        }
-    }
-
-    #[cold]
-    fn declared_order(&self, remote: &WideStr) -> Option<Order> {
-        let name = AskedFor::new(&remote.to_string_lossy());
-        Order::of(self.table.iter().map(|provider| provider.claims.about(&name)))
-    }
-
     /// Who would be asked for a name, and why, those that are asked first.
     pub(crate) fn candidates(&self, remote: &WideStr) -> Vec<Candidate<'_>> {
         let name = AskedFor::new(&remote.to_string_lossy());
-        let order = self.order(remote);
+        let order = self.all().order(remote);
         let place = |at: usize| match order {
             Some(mut order) => order.position(|position| position == at),
             None => Some(at),
@@ -156,8 +141,15 @@ impl Providers {
     }
 
     /// The provider of that name; case does not count (DECISION W3).
+    #[cold]
     pub(crate) fn named(&self, name: &WideStr) -> Result<&Provider, Status> {
         self.table.iter().find(|provider| same_name(&provider.name, name)).ok_or(Status::BAD_PROVIDER)
+    }
+
+    /// All of them.
+    #[inline]
+    pub(crate) fn all(&self) -> Selection<'_> {
+        Selection { table: &self.table, declared: self.declared, is_named: false }
     }
 
     /// All providers, or the one that is named. An empty name is no name.
@@ -166,9 +158,9 @@ impl Providers {
         if self.table.is_empty() {
             return Err(Status::NO_NETWORK);
         }
-        match name.filter(|name| !name.is_empty()) {
-            Some(name) => self.named(name).map(Selection::Named),
-            None => Ok(Selection::All(self)),
+        match name {
+            Some(name) if !name.is_empty() => self.named(name).map(Selection::only),
+            _ => Ok(self.all()),
         }
     }
 
@@ -182,71 +174,97 @@ impl Providers {
         if self.table.is_empty() {
             return Err(Status::NO_NETWORK);
         }
-        Selection::All(self).route(purpose, can, ask)
+        self.all().route(purpose, can, ask)
     }
 }
 
 impl<'a> Selection<'a> {
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'a Provider> {
-        self.table().iter()
+    pub(crate) fn iter(&self) -> std::slice::Iter<'a, Provider> {
+        self.table.iter()
     }
 
     #[inline]
-    fn table(self) -> &'a [Provider] {
-        match self {
-            Selection::All(providers) => &providers.table,
-            Selection::Named(provider) => std::slice::from_ref(provider),
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// One that was asked for by name.
+    fn only(provider: &'a Provider) -> Self {
+        Selection { table: std::slice::from_ref(provider), declared: Declared::Nothing, is_named: true }
+    }
+
+    /// The one that was asked for by name.
+    pub(crate) fn named(&self) -> Option<&'a Provider> {
+        self.table.first().filter(|_| self.is_named)
+    }
+
+    /// Who is asked for a name; `None` for everybody, in order.
+    #[inline]
+    fn order(&self, remote: &WideStr) -> Option<Order> {
+        match self.declared {
+            Declared::Nothing => None,
+            Declared::Unc if is_canonical(remote.as_slice()) => None,
+            _ => self.declared_order(remote),
         }
+    }
+
+    #[cold]
+    fn declared_order(&self, remote: &WideStr) -> Option<Order> {
+        let name = AskedFor::new(&remote.to_string_lossy());
+        Order::of(self.iter().map(|provider| provider.claims.about(&name)))
     }
 
     /// Asks every selected provider that `can` answer until one does (DECISION W8).
     #[inline(always)]
     pub(crate) fn route<T>(
-        self,
+        &self,
         purpose: Purpose,
         can: impl Fn(&Capabilities) -> bool,
         ask: impl FnMut(&'a Provider) -> Result<T, Status>,
     ) -> Result<T, Status> {
-        self.ask_in_order(None, purpose, can, ask)
+        self.ask_each(self.iter(), purpose, can, ask)
     }
 
     /// As [`route`](Self::route), about a name: asks those alone that can own it, as declared.
     #[inline(always)]
     pub(crate) fn route_name<T>(
-        self,
+        &self,
         remote: &WideStr,
         purpose: Purpose,
         can: impl Fn(&Capabilities) -> bool,
         ask: impl FnMut(&'a Provider) -> Result<T, Status>,
     ) -> Result<T, Status> {
-        let order = match self {
-            Selection::All(providers) => providers.order(remote),
-            Selection::Named(_) => None,
-        };
-        self.ask_in_order(order, purpose, can, ask)
+        match self.order(remote) {
+            None => self.route(purpose, can, ask),
+            Some(order) => self.route_in_order(order, purpose, can, ask),
+        }
+    }
+
+    #[cold]
+    fn route_in_order<T>(
+        &self,
+        order: Order,
+        purpose: Purpose,
+        can: impl Fn(&Capabilities) -> bool,
+        ask: impl FnMut(&'a Provider) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        self.ask_each(order.filter_map(|at| self.table.get(at)), purpose, can, ask)
     }
 
     #[inline(always)]
-    fn ask_in_order<T>(
-        self,
-        mut order: Option<Order>,
+    fn ask_each<T>(
+        &self,
+        providers: impl Iterator<Item = &'a Provider>,
         purpose: Purpose,
         can: impl Fn(&Capabilities) -> bool,
         mut ask: impl FnMut(&'a Provider) -> Result<T, Status>,
     ) -> Result<T, Status> {
-        let mut refusals = Refusals::none(purpose);
-        refusals.begin(self);
-        let mut table = self.table().iter();
-        let each = std::iter::from_fn(|| match &mut order {
-            None => table.next(),
-            Some(order) => order.next().and_then(|at| self.table().get(at)),
-        });
-        for provider in each.filter(|provider| can(&provider.capabilities)) {
+        let mut refusals = Refusals::begin(self, purpose);
+        for provider in providers.filter(|provider| can(&provider.capabilities)) {
             match ask(provider) {
                 Ok(answer) => return Ok(answer),
                 // The provider owns the name, and the buffer is short.
                 Err(Status::MORE_DATA) => return Err(Status::MORE_DATA),
-                Err(status) if matches!(self, Selection::Named(_)) => return Err(status),
                 Err(status) => refusals.record(status),
             }
         }
@@ -256,13 +274,12 @@ impl<'a> Selection<'a> {
     /// Asks every selected provider that `can` answer, also when one has done so, and returns the first that did.
     #[inline(always)]
     pub(crate) fn route_to_all(
-        self,
+        &self,
         purpose: Purpose,
         can: impl Fn(&Capabilities) -> bool,
         mut ask: impl FnMut(&'a Provider) -> Result<(), Status>,
     ) -> Result<&'a Provider, Status> {
-        let mut refusals = Refusals::none(purpose);
-        refusals.begin(self);
+        let mut refusals = Refusals::begin(self, purpose);
         let mut first = None;
         for provider in self.iter().filter(|provider| can(&provider.capabilities)) {
             match ask(provider) {
@@ -270,51 +287,54 @@ impl<'a> Selection<'a> {
                 Err(status) => refusals.record(status),
             }
         }
-        first.ok_or_else(|| refusals.conclude())
+        match first {
+            Some(provider) => Ok(provider),
+            None => Err(refusals.conclude()),
+        }
     }
 }
 
 /// What those answered who did not accept.
-struct Refusals {
-    purpose: Purpose,
-    /// `None` as long as nobody refused.
-    routing: Option<Routing>,
-    /// Each provider may record an error; the result's own belongs to it (DECISION W9). Where there is only one
-    /// to ask, its record is the record.
-    witness: Option<Witness>,
+enum Refusals {
+    /// Where there is only one to ask, its answer is the result, and what it recorded is the record.
+    OfOne(Status),
+    /// Each may record an error; the result's own belongs to it (DECISION W9).
+    OfSeveral { routing: Routing, witness: Witness },
 }
 
 impl Refusals {
+    /// Begins before anybody is asked.
     #[inline(always)]
-    fn none(purpose: Purpose) -> Self {
-        Refusals { purpose, routing: None, witness: None }
-    }
-
-    /// Begins before anybody is asked. In place, since a witness is large, and most routers have one provider and
-    /// need none.
-    #[inline(always)]
-    fn begin(&mut self, selection: Selection<'_>) {
-        if selection.table().len() > 1 {
-            self.witness = Some(Witness::new());
+    fn begin(selection: &Selection<'_>, purpose: Purpose) -> Self {
+        if selection.table.len() > 1 {
+            Refusals::OfSeveral { routing: Routing::new(purpose), witness: Witness::new() }
+        } else {
+            // Until it is asked. If it is not, that is because it cannot answer.
+            Refusals::OfOne(Status::NOT_SUPPORTED)
         }
     }
 
     #[cold]
     fn record(&mut self, status: Status) {
-        self.routing.get_or_insert_with(|| Routing::new(self.purpose)).record(status);
-        if let Some(witness) = &mut self.witness {
-            witness.saw(status);
+        match self {
+            Refusals::OfOne(result) => *result = status,
+            Refusals::OfSeveral { routing, witness } => {
+                routing.record(status);
+                witness.saw(status);
+            }
         }
     }
 
     #[cold]
-    fn conclude(&mut self) -> Status {
-        let routing = self.routing.take().unwrap_or_else(|| Routing::new(self.purpose));
-        let result = routing.conclude();
-        if let Some(witness) = self.witness.take() {
-            witness.settle(result);
+    fn conclude(self) -> Status {
+        match self {
+            Refusals::OfOne(result) => result,
+            Refusals::OfSeveral { routing, witness } => {
+                let result = routing.conclude();
+                witness.settle(result);
+                result
+            }
         }
-        result
     }
 }
 

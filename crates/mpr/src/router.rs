@@ -13,7 +13,7 @@ use mpr_core::claims::Claims;
 use mpr_core::notify::DEFAULT_RETRY_LIMIT;
 use mpr_plugin::{ConnectNotify, Exported, NetworkProvider, Notifyee, Status, WideStr, wide};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A Multiple Provider Router.
@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) store: Option<Store>,
     /// `None` where no trail is kept.
     audit: Option<Auditor>,
+    /// `None` where there are no rules.
+    policies: Option<Arc<Policies>>,
     /// Where the tables come from, unless they were given.
     system: Option<System>,
 }
@@ -60,6 +62,7 @@ impl Settings {
             restore_timeout: system.restore_timeout(),
             store: System::store(),
             audit: Auditor::of_system(&system.config().audit),
+            policies: system.policies().cloned(),
             system: Some(system),
         }
     }
@@ -136,7 +139,7 @@ impl Router {
     #[inline]
     #[must_use]
     pub fn policies(&self) -> Option<&Policies> {
-        self.settings().system.as_ref().and_then(System::policies)
+        self.settings().policies.as_deref()
     }
 
     /// Whether plug-ins that are optional are left out ([`safe_mode`](crate::safe_mode)).
@@ -235,6 +238,7 @@ impl Default for Builder {
                 restore_timeout: None,
                 store: None,
                 audit: None,
+                policies: None,
                 system: None,
             },
             providers: Vec::new(),

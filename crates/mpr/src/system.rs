@@ -49,9 +49,8 @@ impl System {
         System { config, policies, elevated, safe_mode }
     }
 
-    #[inline]
-    pub(crate) fn policies(&self) -> Option<&Policies> {
-        self.policies.as_deref()
+    pub(crate) fn policies(&self) -> Option<&Arc<Policies>> {
+        self.policies.as_ref()
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -33,7 +33,7 @@ fn router() -> Router {
 fn add(router: &Router, local: &str, remote: &str) -> Result<(), Status> {
     let (local, remote) = (wide(local), wide(remote));
     let request = AddRequest { local: Some(&local), remote: Some(&remote), ..AddRequest::default() };
-    router.add_connection(&request).map(|_| ())
+    router.add_connection(&request)
 }
 
 #[test]

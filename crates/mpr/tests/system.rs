@@ -19,7 +19,7 @@ fn application() {
     }
     let (local, remote) = (wide("Z:"), wide(r"\\srv\share"));
     let request = AddRequest { local: Some(&local), remote: Some(&remote), ..AddRequest::default() };
-    let added = Router::system().add_connection(&request).map(drop);
+    let added = Router::system().add_connection(&request);
     let cancel = CancelRequest { name: &local, flags: 0, force: false };
     let cancelled = Router::system().cancel_connection(&cancel);
     println!("⇒{} ⇒{}", Status::from(added).0, Status::from(cancelled).0);

@@ -2,7 +2,7 @@
 
 use super::{AccessBuffer, AddRequest, Connect, Form, UseError};
 use crate::extended_error;
-use crate::providers::Selection;
+use crate::policy::Policies;
 use crate::trace::{Request, Said, Traced, Untraced};
 use crate::{Candidate, Provider, Router};
 use mpr_plugin::Event;
@@ -75,27 +75,18 @@ impl Router {
         };
         let written = extended_error::written();
         let access = AccessBuffer { capacity: Some(u32::MAX), length: |_| 0 };
-        let judged = self.judge(request, Form::Use(Some(access)), Untraced);
-        let connect = match judged.and_then(|connect| Ok(connect.check_device().map(|()| connect)?)) {
-            Ok(connect) => connect,
-            Err(error) => {
-                explanation.refused = Some(UseError::status(Some(&error)).0);
-                let said = extended_error::written() != written;
-                explanation.reason = said.then(|| Said::of(&extended_error::recorded()));
-                return explanation;
-            }
-        };
-        connect.understood(&mut explanation.request);
-        explanation.policy = self.policies().map(|policies| {
-            let judged = connect.judged(connect.local);
-            let ruling = policies.judge(&match request.provider {
-                Some(provider) if !provider.is_empty() => judged.through(provider),
-                _ => judged,
-            });
-            Rule { denies: ruling.denies(), reason: ruling.reason() }
+        let judged = self.judged(request, Form::Use(Some(&access)), Untraced, |connect| {
+            connect.understood(&mut explanation.request);
+            explanation.policy = self.policies().map(|policies| connect.ruling(policies));
+            explanation.providers = connect.prospects();
+            explanation.remembered = connect.is_to_be_remembered();
+            Ok(())
         });
-        explanation.providers = connect.prospects();
-        explanation.remembered = connect.is_to_be_remembered();
+        if let Err(error) = judged {
+            explanation.refused = Some(UseError::status(Some(&error)).0);
+            let said = extended_error::written() != written;
+            explanation.reason = said.then(|| Said::of(&extended_error::recorded()));
+        }
         explanation
     }
 
@@ -115,14 +106,23 @@ impl Router {
 }
 
 impl<T: Traced> Connect<'_, '_, T> {
+    fn ruling(&self, policies: &Policies) -> Rule {
+        let judged = self.judged(self.asked.local);
+        let ruling = policies.judge(&match self.asked.provider {
+            Some(provider) if !provider.is_empty() => judged.through(provider),
+            _ => judged,
+        });
+        Rule { denies: ruling.denies(), reason: ruling.reason() }
+    }
+
     fn prospects(&self) -> Vec<Prospect> {
         let asked: Vec<&Provider> = self.to_be_asked().collect();
         let prospect = |candidate: Candidate<'_>| {
             let Candidate { provider, why, .. } = candidate;
             let is_asked = asked.iter().any(|one| std::ptr::eq(*one, provider));
             let is_selected = self.selection.iter().any(|one| std::ptr::eq(one, provider));
-            let why = match (is_asked, is_selected, self.selection) {
-                (true, _, Selection::Named(_)) => "it was asked for by name",
+            let why = match (is_asked, is_selected, self.selection.named()) {
+                (true, _, Some(_)) => "it was asked for by name",
                 (_, false, _) => "another one was asked for by name",
                 (false, true, _) if provider.capabilities.connection & self.wanted() == 0 => {
                     "it cannot connect anything in this way"
@@ -131,6 +131,6 @@ impl<T: Traced> Connect<'_, '_, T> {
             };
             Prospect { name: provider.name.to_string_lossy(), asked: is_asked, why }
         };
-        self.router.providers().candidates(&self.remote).into_iter().map(prospect).collect()
+        self.router.providers().candidates(self.asked.remote).into_iter().map(prospect).collect()
     }
 }

@@ -139,7 +139,7 @@ fn add(local: &str) -> Result<(), Status> {
     let (local, remote) = (wide(local), wide(r"\\srv\share"));
     let request =
         AddRequest { local: Some(&local), remote: Some(&remote), kind: 1, flags: 4, ..AddRequest::default() };
-    Router::system().add_connection(&request).map(drop)
+    Router::system().add_connection(&request)
 }
 
 fn add_as(password: &str) -> Result<(), Status> {
@@ -152,7 +152,7 @@ fn add_as(password: &str) -> Result<(), Status> {
         flags: 4,
         ..AddRequest::default()
     };
-    Router::system().add_connection(&request).map(drop)
+    Router::system().add_connection(&request)
 }
 
 /// What a logon component does.

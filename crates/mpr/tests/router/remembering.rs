@@ -188,7 +188,7 @@ fn add_with_options(router: &Router) -> Result<(), Status> {
         flags: 1,
         ..AddRequest::default()
     };
-    router.add_connection(&request).map(drop)
+    router.add_connection(&request)
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn add_with_buffers(router: &Router) -> Result<(), Status> {
         credentials: Credentials::Buffer(AuthBuffer { auth: &[1, 2], use_options: &[0xAB] }),
         ..AddRequest::default()
     };
-    router.add_connection(&request).map(drop)
+    router.add_connection(&request)
 }
 
 #[test]

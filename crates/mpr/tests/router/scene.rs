@@ -247,9 +247,9 @@ impl Add {
         })
     }
 
-    /// Calls an add function; returns the access name.
-    pub(crate) fn add(self, router: &Router) -> Result<String, Status> {
-        self.with(|request| router.add_connection(request).map(|added| added.access_name().to_string_lossy()))
+    /// Calls an add function.
+    pub(crate) fn add(self, router: &Router) -> Result<(), Status> {
+        self.with(|request| router.add_connection(request))
     }
 
     /// Calls a use function with room for so many units; returns the access name.
@@ -272,7 +272,7 @@ pub(crate) fn access(capacity: Option<u32>) -> AccessBuffer {
 
 impl Operation for Add {
     fn run(self, router: &Router) -> Status {
-        self.add(router).map(drop).into()
+        self.add(router).into()
     }
 }
 

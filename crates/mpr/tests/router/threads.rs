@@ -143,7 +143,7 @@ fn p3_a_provider_is_called_from_two_threads_at_once() {
 fn connect(router: &Router, local: Option<&str>, remote: &str) -> Result<(), Status> {
     let (local, remote) = (local.map(wide), wide(remote));
     let request = AddRequest { local: local.as_deref(), remote: Some(&remote), ..AddRequest::default() };
-    router.add_connection(&request).map(drop)
+    router.add_connection(&request)
 }
 
 fn disconnect(router: &Router, name: &str) -> Result<(), Status> {
