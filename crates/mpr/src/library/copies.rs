@@ -36,10 +36,8 @@ impl Copies {
     #[inline]
     pub(super) fn fill<const N: usize>(&mut self, texts: [Option<&WideStr>; N]) -> [*mut u16; N] {
         self.length = texts.iter().map(|text| text.map_or(0, |text| text.len() + 1)).sum();
-        if self.length > INLINE_UNITS {
-            self.heap = Some(Box::new_uninit_slice(self.length));
-        }
-        let mut room = self.room().as_mut_ptr().cast::<u16>();
+        let room = if self.length <= INLINE_UNITS { self.inline.as_mut_ptr() } else { self.heap() };
+        let mut room = room.cast::<u16>();
         texts.map(|text| match text {
             Some(text) => {
                 let (place, units) = (room, text.as_slice_with_nul());
@@ -54,8 +52,12 @@ impl Copies {
         })
     }
 
+    #[cold]
+    fn heap(&mut self) -> *mut MaybeUninit<u16> {
+        self.heap.insert(Box::new_uninit_slice(self.length)).as_mut_ptr()
+    }
+
     /// Where the copies are.
-    #[inline]
     fn room(&mut self) -> &mut [MaybeUninit<u16>] {
         match &mut self.heap {
             Some(heap) => heap,

@@ -214,35 +214,11 @@ impl NetworkProvider for LoadedProvider {
     }
 
     fn add_connection(&self, add: &AddConnection<'_>) -> Result<(), Status> {
-        let mut copies = Copies::new();
-        let [local, remote, provider, user] =
-            copies.fill([add.local, Some(add.remote), add.provider, add.user]);
-        let mut secret = None;
-        let password = match add.password {
-            Some(password) => secret.insert(SecretCopies::new()).fill([Some(password)])[0],
-            None => null_mut(),
-        };
-        let mut resource = named(add.kind, [local, remote, provider]);
-        if let Some(AuthBuffer { auth, use_options }) = add.auth {
-            let function = self.functions.add4.ok_or(Status::NOT_SUPPORTED)?;
-            let (auth_size, options_size) = (size(auth)?, size(use_options)?);
-            let (mut auth, mut options) = (SecretBytes::of(auth), SecretBytes::of(use_options));
-            let (auth, options) = (auth.pointer().cast(), options.pointer());
-            // SAFETY: the function has this type; structure, strings and buffers are alive and ours.
-            return Status(unsafe {
-                function(add.owner, &mut resource, auth, auth_size, add.flags, options, options_size)
-            })
-            .ok();
+        match (add.password, add.auth) {
+            (None, None) => self.add(add, null_mut()),
+            (Some(password), None) => self.add_with_password(add, password),
+            (_, Some(auth)) => self.add_with_buffers(add, auth),
         }
-        // SAFETY: the functions have these types; structure and strings are alive and ours.
-        let status = unsafe {
-            match (self.functions.add3, self.functions.add) {
-                (Some(add3), _) => add3(add.owner, &mut resource, password, user, add.flags),
-                (None, Some(plain)) => plain(&mut resource, password, user),
-                (None, None) => return Err(Status::NOT_SUPPORTED),
-            }
-        };
-        Status(status).ok()
     }
 
     fn cancel_connection(&self, cancel: &CancelConnection<'_>) -> Result<(), Status> {
@@ -533,6 +509,46 @@ impl NetworkProvider for LoadedProvider {
 }
 
 impl LoadedProvider {
+    #[inline(always)]
+    fn add(&self, add: &AddConnection<'_>, password: LPWSTR) -> Result<(), Status> {
+        let mut copies = Copies::new();
+        let [local, remote, provider, user] =
+            copies.fill([add.local, Some(add.remote), add.provider, add.user]);
+        let mut resource = named(add.kind, [local, remote, provider]);
+        // SAFETY: the functions have these types; structure and strings are alive and ours.
+        let status = unsafe {
+            match (self.functions.add3, self.functions.add) {
+                (Some(add3), _) => add3(add.owner, &mut resource, password, user, add.flags),
+                (None, Some(plain)) => plain(&mut resource, password, user),
+                (None, None) => return Err(Status::NOT_SUPPORTED),
+            }
+        };
+        Status(status).ok()
+    }
+
+    #[inline(never)]
+    fn add_with_password(&self, add: &AddConnection<'_>, password: &WideStr) -> Result<(), Status> {
+        let mut copies = SecretCopies::new();
+        let [password] = copies.fill([Some(password)]);
+        self.add(add, password)
+    }
+
+    #[inline(never)]
+    fn add_with_buffers(&self, add: &AddConnection<'_>, buffers: AuthBuffer<'_>) -> Result<(), Status> {
+        let AuthBuffer { auth, use_options } = buffers;
+        let function = self.functions.add4.ok_or(Status::NOT_SUPPORTED)?;
+        let (auth_size, options_size) = (size(auth)?, size(use_options)?);
+        let (mut auth, mut options) = (SecretBytes::of(auth), SecretBytes::of(use_options));
+        let (auth, options) = (auth.pointer().cast(), options.pointer());
+        let mut copies = Copies::new();
+        let mut resource = named(add.kind, copies.fill([add.local, Some(add.remote), add.provider]));
+        // SAFETY: the function has this type; structure, strings and buffers are alive and ours.
+        Status(unsafe {
+            function(add.owner, &mut resource, auth, auth_size, add.flags, options, options_size)
+        })
+        .ok()
+    }
+
     /// The other forms of a name of which the provider told only the universal one.
     ///
     /// The connection is what the provider says the device leads to, or else what is left of the universal
