@@ -19,7 +19,7 @@ pub struct Registration {
     library: Box<dyn Notifyee>,
     /// What tells it from every other one in the process.
     number: usize,
-    /// Its bit in [`EXECUTING`]; zero if it has none.
+    /// Its bit in [`Thread::executing`]; zero if it has none.
     bit: u64,
     /// Whether nobody is asked, and it stands there to have that recorded.
     pub(crate) is_absent: bool,
@@ -57,34 +57,40 @@ pub(crate) struct Notifyees {
     problems: Vec<Problem>,
 }
 
+/// What is going on on a thread. In one place, which is looked up once an operation: in a shared object, that is a
+/// call.
+struct Thread {
+    /// Libraries that are executing a callback on its stack, a bit each (DECISION 29).
+    executing: Cell<u64>,
+    /// Number of the operation that is being announced; 0 until somebody asks for it.
+    operation: Cell<u64>,
+}
+
 thread_local! {
-    /// Libraries that are executing a callback on this thread's stack, a bit each (DECISION 29).
-    static EXECUTING: Cell<u64> = const { Cell::new(0) };
-    /// The same for those whose number has no bit.
+    static THREAD: Thread = const { Thread { executing: Cell::new(0), operation: Cell::new(0) } };
+    /// The executing libraries that have no bit.
     static EXECUTING_BEYOND: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Number of the next library; no two in the process have the same.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-thread_local! {
-    /// Number of the operation that is being announced on this thread; 0 until somebody asks for it.
-    static OPERATION: Cell<u64> = const { Cell::new(0) };
-}
-
 /// Number of the operation that is being announced on this thread: its own among those of this process, also of
 /// one that had the same process number before.
 pub(crate) fn operation() -> u64 {
     static FIRST: OnceLock<u64> = OnceLock::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    if OPERATION.get() == 0 {
-        let first = FIRST.get_or_init(|| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(since.as_nanos()).unwrap_or_default()
-        });
-        OPERATION.set(first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)).max(1));
+    let known = THREAD.with(|thread| thread.operation.get());
+    if known != 0 {
+        return known;
     }
-    OPERATION.get()
+    let first = FIRST.get_or_init(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or_default()
+    });
+    let number = first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)).max(1);
+    THREAD.with(|thread| thread.operation.set(number));
+    number
 }
 
 /// The number of an operation as it is told and recorded: that of this process makes it the only one.
@@ -96,46 +102,68 @@ pub(crate) fn operation_id(operation: u64) -> String {
 pub(crate) struct Numbered(u64);
 
 impl Numbered {
-    #[inline]
     pub(crate) fn begin() -> Self {
-        Numbered(OPERATION.replace(0))
+        Numbered(THREAD.with(|thread| thread.operation.replace(0)))
     }
 }
 
 impl Drop for Numbered {
-    #[inline]
     fn drop(&mut self) {
-        OPERATION.set(self.0);
+        THREAD.with(|thread| thread.operation.set(self.0));
     }
 }
 
-/// The bit of a library in [`EXECUTING`]; none for those beyond the first 64.
+/// Something else is in a cell for as long as this lives; then again what was there before.
+struct Instead<'c>(&'c Cell<u64>, u64);
+
+impl<'c> Instead<'c> {
+    #[inline]
+    fn put(cell: &'c Cell<u64>, value: u64) -> Self {
+        Instead(cell, cell.replace(value))
+    }
+}
+
+impl Drop for Instead<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
+}
+
+/// The bit of a library in [`Thread::executing`]; none for those beyond the first 64.
 fn bit(number: usize) -> u64 {
     u32::try_from(number).ok().and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0)
 }
 
-/// Calls a library, which counts as executing until it returns.
-#[inline]
-fn while_executing<T>(library: &Registration, call: impl FnOnce() -> T) -> T {
-    struct Leave<'a>(&'a Cell<u64>, u64);
+impl Thread {
+    /// Calls a library, which counts as executing until it returns.
+    #[inline]
+    fn while_executing<T>(&self, library: &Registration, call: impl FnOnce() -> T) -> T {
+        if library.bit == 0 {
+            return while_executing_beyond(library.number, call);
+        }
+        let _executing = Instead::put(&self.executing, self.executing.get() | library.bit);
+        call()
+    }
 
-    impl Drop for Leave<'_> {
-        fn drop(&mut self) {
-            self.0.set(self.1);
+    fn is_executing(&self, library: &Registration) -> bool {
+        match library.bit {
+            0 => is_executing_beyond(|number| number == library.number),
+            bit => self.executing.get() & bit != 0,
         }
     }
 
-    if library.bit == 0 {
-        return while_executing_beyond(library.number, call);
+    /// Whether any library is executing: whether an operation is a nested one.
+    #[inline]
+    fn any_executing(&self, table: &[Registration]) -> bool {
+        self.executing.get() != 0
+            || table.last().is_some_and(|last| last.bit == 0) && is_executing_beyond(|_| true)
     }
-    EXECUTING.with(|executing| {
-        let leave = Leave(executing, executing.get());
-        executing.set(leave.1 | library.bit);
-        call()
-    })
 }
 
+// Not inlined: its thread-local would be looked up for everybody.
 #[cold]
+#[inline(never)]
 fn while_executing_beyond<T>(number: usize, call: impl FnOnce() -> T) -> T {
     struct Leave;
 
@@ -150,19 +178,10 @@ fn while_executing_beyond<T>(number: usize, call: impl FnOnce() -> T) -> T {
     call()
 }
 
-fn is_executing(library: &Registration) -> bool {
-    match library.bit {
-        0 => EXECUTING_BEYOND.with_borrow(|executing| executing.contains(&library.number)),
-        bit => EXECUTING.get() & bit != 0,
-    }
-}
-
-/// Whether any library is executing on this thread: whether an operation is a nested one.
-#[inline]
-fn any_executing(table: &[Registration]) -> bool {
-    EXECUTING.get() != 0
-        || table.last().is_some_and(|last| last.bit == 0)
-            && EXECUTING_BEYOND.with_borrow(|executing| !executing.is_empty())
+#[cold]
+#[inline(never)]
+fn is_executing_beyond(one: impl Fn(usize) -> bool) -> bool {
+    EXECUTING_BEYOND.with_borrow(|executing| executing.iter().copied().any(one))
 }
 
 /// An operation as its notifications describe it.
@@ -213,17 +232,28 @@ impl Notifyees {
         if wanting.is_empty() {
             return self.unannounced(operation);
         }
+        THREAD.with(|thread| self.announced(thread, wanting, operation, retry_limit()))
+    }
+
+    #[inline]
+    fn announced<A: Announced>(
+        &self,
+        thread: &Thread,
+        wanting: &[usize],
+        operation: &mut A,
+        retry_limit: u32,
+    ) -> Status {
         let simulated = operation.traced().assumed().is_some();
-        if !any_executing(&self.table) && !simulated {
-            return self.drive(wanting, operation, retry_limit());
+        if !thread.any_executing(&self.table) && !simulated {
+            return self.drive(thread, wanting, operation, retry_limit);
         }
         // One that could not see that it is a simulation would take it for the real thing.
         let idle = |&at: &usize| {
             let registration = &self.table[at];
-            !is_executing(registration) && (!simulated || registration.library.sees_simulations())
+            !thread.is_executing(registration) && (!simulated || registration.library.sees_simulations())
         };
         let others: SmallVec<[usize; 8]> = wanting.iter().copied().filter(idle).collect();
-        self.drive(&others, operation, retry_limit())
+        self.drive(thread, &others, operation, retry_limit)
     }
 
     /// What the protocol comes to where nobody is to be told: one attempt, and what was remembered of it. Most
@@ -235,9 +265,16 @@ impl Notifyees {
     }
 
     #[inline(never)]
-    fn drive<A: Announced>(&self, seats: &[usize], operation: &mut A, retry_limit: u32) -> Status {
+    fn drive<A: Announced>(
+        &self,
+        thread: &Thread,
+        seats: &[usize],
+        operation: &mut A,
+        retry_limit: u32,
+    ) -> Status {
         // One that is traced has its number already.
-        let _numbered = operation.traced().tracer().is_none().then(Numbered::begin);
+        let is_traced = operation.traced().tracer().is_some();
+        let _numbered = (!is_traced).then(|| Instead::put(&thread.operation, 0));
         let mut protocol = Operation::new(seats.len(), retry_limit);
         loop {
             match protocol.step() {
@@ -251,7 +288,7 @@ impl Notifyees {
                     };
                     let (when, traced) = (notice.when, operation.traced());
                     let answer = trace::notified(traced, &registration.label, (when, notice.status), || {
-                        while_executing(registration, || {
+                        thread.while_executing(registration, || {
                             operation.notify(registration.library(), when, &mut info)
                         })
                     });
