@@ -56,17 +56,24 @@ impl LoadedNotifyee {
     #[inline]
     fn call(&self, call: impl FnOnce() -> u32) -> Status {
         match self.simulation {
-            Some(simulation) if trace::is_simulation() => {
-                // SAFETY: the function has this type.
-                unsafe { simulation(1) };
-                let status = call();
-                // SAFETY: the function has this type.
-                unsafe { simulation(0) };
-                Status(status)
-            }
-            _ => Status(call()),
+            Some(simulation) => call_told(simulation, call),
+            None => Status(call()),
         }
     }
+}
+
+// Not inlined: whether it is a simulation would be looked up for every library.
+#[inline(never)]
+fn call_told(simulation: PF_MprSimulation, call: impl FnOnce() -> u32) -> Status {
+    if !trace::is_simulation() {
+        return Status(call());
+    }
+    // SAFETY: the function has this type.
+    unsafe { simulation(1) };
+    let status = call();
+    // SAFETY: the function has this type.
+    unsafe { simulation(0) };
+    Status(status)
 }
 
 impl Notifyee for LoadedNotifyee {
