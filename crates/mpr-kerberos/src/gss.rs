@@ -5,7 +5,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull, null_mut};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use libloading::Library;
 use zeroize::{Zeroize, Zeroizing};
@@ -476,6 +476,8 @@ impl Drop for Credential {
 pub(crate) struct Context {
     gss: &'static Gss,
     handle: Handle,
+    /// Each message is to be made with these, and not with whatever others there are.
+    credential: Arc<Credential>,
     server: Name,
     state: State,
 }
@@ -488,17 +490,21 @@ enum State {
 }
 
 // SAFETY: the library's objects are bound to no thread.
+unsafe impl Send for Credential {}
+// SAFETY: the library keeps what changes in one under a lock of its own.
+unsafe impl Sync for Credential {}
+// SAFETY: as above.
 unsafe impl Send for Context {}
 
 impl Context {
     /// Begins; answers the first message.
     pub(crate) fn begin(
         gss: &'static Gss,
-        credential: &Credential,
+        credential: Arc<Credential>,
         server: Name,
     ) -> Said<(Context, Vec<u8>)> {
-        let mut context = Context { gss, handle: null_mut(), server, state: State::UnderWay };
-        let message = context.step(credential.handle, None)?;
+        let mut context = Context { gss, handle: null_mut(), credential, server, state: State::UnderWay };
+        let message = context.step(None)?;
         match message {
             Some(message) => Ok((context, message)),
             None => Err(Refusal::because("there is nothing to tell the server")),
@@ -510,25 +516,25 @@ impl Context {
         if self.state != State::UnderWay {
             return Err(Refusal::because("the server goes on although everything is said"));
         }
-        self.step(null_mut(), Some(answer))
+        self.step(Some(answer))
     }
 
     pub(crate) fn is_complete(&self) -> bool {
         self.state == State::Complete
     }
 
-    fn step(&mut self, credential: Handle, answer: Option<&[u8]>) -> Said<Option<Vec<u8>>> {
+    fn step(&mut self, answer: Option<&[u8]>) -> Said<Option<Vec<u8>>> {
         let wanted = MUTUAL | REPLAY | SEQUENCE | INTEGRITY;
         let (mut minor, mut flags) = (0, 0);
         let input = given(answer.unwrap_or_default());
         let input = answer.map_or(ptr::null(), |_| &raw const input);
         let mut output = Taken::new(self.gss);
-        // SAFETY: credential and name are valid or null; the context is null at first and the library's from then
+        // SAFETY: credential and name are valid; the context is null at first and the library's from then
         // on; the pointers are to variables that live through the call, or null.
         let major = unsafe {
             (self.gss.gss_init_sec_context)(
                 &mut minor,
-                credential,
+                self.credential.handle,
                 &mut self.handle,
                 self.server.handle,
                 &SPNEGO,

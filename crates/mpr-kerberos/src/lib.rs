@@ -13,6 +13,7 @@ mod gss;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mpr_helper::dirs;
@@ -79,20 +80,20 @@ impl fmt::Debug for Exchange {
 pub fn begin(service: &str, host: &str, wanted: Option<&str>) -> Result<(Exchange, Vec<u8>), Why> {
     let gss = library()?;
     let host = plain_host(host).ok_or_else(|| Why::Failed("the server's name is no host name".to_owned()))?;
-    let credential = tickets(gss, wanted)?;
+    let credential = Arc::new(tickets(gss, wanted)?);
 
     let begun = Instant::now();
     let realm = gss.realm_of(&host).map_err(failed)?;
     // As it was typed, which nobody on the network can change.
     let typed = Name::of(gss, NameKind::Principal, &format!("{service}/{host}@{realm}")).map_err(failed)?;
-    let first = match Context::begin(gss, &credential, typed) {
+    let first = match Context::begin(gss, Arc::clone(&credential), typed) {
         // What the administrator has the names of servers made into; by default that asks the DNS. An address would be
         // made into whatever its owner says.
         Err(refusal)
             if !refusal.expired && host.parse::<IpAddr>().is_err() && begun.elapsed() < FIRST_NAME =>
         {
             let made = Name::of(gss, NameKind::HostService, &format!("{service}@{host}")).map_err(failed)?;
-            Context::begin(gss, &credential, made).map_err(|_| refusal)
+            Context::begin(gss, Arc::clone(&credential), made).map_err(|_| refusal)
         }
         first => first,
     };
@@ -118,7 +119,11 @@ pub fn look(wanted: Option<&str>) -> Result<String, Why> {
 impl Exchange {
     /// Goes on with what the server has answered; answers what it is to be told next, if anything.
     pub fn go_on(&mut self, answer: &[u8]) -> Result<Option<Vec<u8>>, Why> {
-        self.context.go_on(answer).map_err(failed)
+        let next = self.context.go_on(answer).map_err(failed)?;
+        if self.is_complete() && self.context.principal().map_err(failed)? != self.principal {
+            return Err(Why::Failed(format!("it was not {} who was proved", self.principal)));
+        }
+        Ok(next)
     }
 
     /// Whether both sides have proved who they are.
