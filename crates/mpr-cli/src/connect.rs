@@ -10,6 +10,7 @@ use crate::password;
 use crate::story;
 use crate::terminal::Terminal;
 use mpr::{Router, trace};
+use mpr_helper::options::Options;
 use mpr_plugin::abi::{
     CONNECT_CMD_SAVECRED, CONNECT_COMMANDLINE, CONNECT_INTERACTIVE, CONNECT_PROMPT,
     CONNECT_REQUIRE_INTEGRITY, CONNECT_REQUIRE_PRIVACY,
@@ -56,10 +57,18 @@ pub(crate) struct Connect {
     /// Refuse a connection whose traffic is not encrypted
     #[arg(long)]
     require_encryption: bool,
+    /// Options of this connection, separated by commas: uid=, gid= (owner of everything), file-mode=, dir-mode= (octal),
+    /// allow-other, read-only, timeout=30s, cache-memory=64M, cache-names=N, [no-]encrypt, [no-]symlinks-in-files.
+    /// Those of another provider that is named are handed to it as they are. They are remembered with the connection
+    #[arg(long = "option", short = 'o', value_name = "OPTIONS")]
+    options: Vec<String>,
     /// Tell step by step what happens, with times: who is told, who is asked, and who decides
     #[arg(long)]
     explain: bool,
 }
+
+/// The provider whose options [`Options`] are.
+const SMB: &str = "Microsoft Windows Network";
 
 pub(crate) const QUESTIONS: Questions = Questions {
     user: |remote| format!("User for {} (empty for yours): ", clean(remote)),
@@ -98,10 +107,22 @@ impl Connect {
             local,
             provider: self.provider.clone(),
             user: self.user.clone(),
+            options: self.options()?,
             password: None,
             flags: self.flags(),
             ask: true,
         })
+    }
+
+    /// As the provider takes them: options of our own are judged before anything happens.
+    fn options(&self) -> Result<String, Failure> {
+        let given = self.options.join(",");
+        let ours = |name: &String| name.eq_ignore_ascii_case(SMB);
+        if !self.provider.as_ref().is_none_or(ours) {
+            return Ok(given);
+        }
+        let options = Options::parse(&given).map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(options.to_string())
     }
 
     fn flags(&self) -> u32 {

@@ -39,6 +39,8 @@ pub(crate) struct Wish {
     pub(crate) user: Option<String>,
     /// `None`: whatever the provider has.
     pub(crate) password: Option<Secret>,
+    /// Options of the provider's, as it takes them; empty for none.
+    pub(crate) options: String,
     /// `CONNECT_*` flags besides those that follow from the rest.
     pub(crate) flags: u32,
     pub(crate) persist: bool,
@@ -97,6 +99,7 @@ impl Wish {
                 user: user.as_deref(),
                 password: self.password.as_ref().map(Secret::as_wide),
             },
+            use_options: self.options.as_bytes(),
             flags: self.flags(router),
             ..AddRequest::default()
         })

@@ -86,6 +86,7 @@ impl What {
             local,
             provider: self.provider.clone(),
             user: self.user.clone(),
+            options: String::new(),
             password: None,
             flags: 0,
             persist: self.persist,

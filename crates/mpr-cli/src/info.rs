@@ -99,6 +99,7 @@ fn connection(router: &Router, places: &Places, one: &Connection) -> Facts {
         facts.add("lost_since", "", helped.lost);
         facts.add("lost_for", "Lost for", helped.lost.and_then(age));
         facts.add("read_only", "Read only", record.read_only);
+        facts.add("options", "Options", Some(record.options.clone()).filter(|options| !options.is_empty()));
         facts.add("helper", "Helper", record.helper.pid);
         let health = helped.health.as_ref();
         facts.add("reachable", "Reachable", health.map(|health| health.connected));

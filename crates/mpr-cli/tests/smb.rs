@@ -6,9 +6,10 @@
 use mpr_helper::connections::{Connections, Unmount, unmount};
 use mpr_testkit::{Samba, TestEnv, mpr, mpr_mount};
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// Writes a letter for each call, and asks for the call after the attempt.
 const SCRIBE: &str = r#"
@@ -306,4 +307,180 @@ fn a_connection_that_ends_without_having_been_cancelled_is_on_record_once() {
     world.ok(&["disconnect", "Z:", "--force"], "");
     assert_eq!(vanished(), ["gone", "lost"]);
     world.ok(&["events", "verify"], "");
+}
+
+/// A file system of a quarter of a megabyte in a directory of the server's, so that its disk is full at once.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn at(directory: PathBuf) -> SmallDisk {
+        fs::create_dir(&directory).unwrap();
+        let options = "size=256k,mode=0777";
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "mpr-test"]).arg(&directory);
+        assert!(
+            mount.status().unwrap().success(),
+            "this test mounts a small disk, for which it must be root"
+        );
+        SmallDisk(directory)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// What closing a file comes to.
+fn close(file: fs::File) -> std::io::Result<()> {
+    // SAFETY: the descriptor is the file's own, which has let go of it.
+    match unsafe { libc::close(file.into_raw_fd()) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+impl World {
+    fn connect_rw(&self, more: &[&str]) {
+        let (share, user) = (self.samba.unc("rw"), self.samba.user().to_owned());
+        let arguments = ["connect", &share, "Z:", "--user", &user, "--password-stdin"];
+        self.ok(&[&arguments, more].concat(), &format!("{}\n", Samba::PASSWORD));
+    }
+
+    /// The lost writes on record.
+    fn lost_writes(&self) -> Vec<serde_json::Value> {
+        let events = self.ok(&["events", "--json"], "");
+        let records = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        records.filter(|record| record["event"] == "lost-write").collect()
+    }
+}
+
+#[test]
+fn close_reports_a_write_that_found_the_disk_full_and_it_is_on_record() {
+    let world = World::new();
+    let _full = SmallDisk::at(world.samba.data("rw").join("full"));
+    world.connect_rw(&[]);
+    let mut file = fs::File::create(world.drive().join("full/letter")).unwrap();
+    file.write_all(&[7; 600 << 10]).expect("what is kept back is told later");
+    assert_eq!(close(file).unwrap_err().raw_os_error(), Some(libc::ENOSPC));
+    assert!(fs::read(world.drive().join("full/letter")).unwrap().len() < 600 << 10);
+    world.ok(&["disconnect", "Z:"], "");
+
+    let lost = world.lost_writes();
+    let [lost] = &*lost else { panic!("{lost:?}") };
+    assert_eq!(lost["path"], "full/letter");
+    assert_eq!((lost["local"].as_str(), lost["errno"].as_i64()), (Some("Z:"), Some(libc::ENOSPC.into())));
+    assert_eq!(lost["remote"], *world.samba.unc("rw"));
+    assert_eq!(lost["user"], *world.samba.user());
+    assert!(lost["bytes"].as_u64().unwrap() <= 600 << 10, "{lost}");
+    let told = world.ok(&["events"], "");
+    assert!(told.contains("\"full/letter\" in Z: were written and did not reach the server"), "{told}");
+    assert!(!told.contains(Samba::PASSWORD));
+    world.ok(&["events", "verify"], "");
+}
+
+#[test]
+fn what_was_kept_back_when_a_connection_is_ended_by_force_is_on_record() {
+    let world = World::new();
+    world.connect_rw(&[]);
+    // Not this process: a child of it would close its copy of the file, and wait for the server, before it is `mpr`.
+    let mut writer = Command::new("sh")
+        .args([
+            "-c",
+            "exec 3>\"$1\"; printf old >&3; sync \"$1\"; echo; read go; printf dear >&3; echo; read go",
+            "sh",
+        ])
+        .arg(world.drive().join("letter"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut go, mut done) = (writer.stdin.take().unwrap(), writer.stdout.take().unwrap());
+    done.read_exact(&mut [0]).unwrap();
+    world.samba.freeze();
+    go.write_all(b"\n").unwrap();
+    done.read_exact(&mut [0]).unwrap();
+    world.ok(&["disconnect", "Z:", "--force"], "");
+    drop(go);
+    writer.wait().unwrap();
+    let begun = std::time::Instant::now();
+    // The helper answers first, and then says goodbye to its server.
+    while world.lost_writes().is_empty() {
+        assert!(begun.elapsed().as_secs() < 20, "it is never on record");
+        std::thread::yield_now();
+    }
+    let lost = world.lost_writes();
+    assert_eq!((lost.len(), &lost[0]["path"]), (1, &"letter".into()), "{lost:?}");
+    assert_eq!((lost[0]["from"].as_u64(), lost[0]["to"].as_u64()), (Some(3), Some(7)));
+    world.samba.thaw();
+}
+
+/// What the kernel says of the mount at `path`: its options and those of its file system.
+fn mount_options(path: &std::path::Path) -> String {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let path = path.canonicalize().unwrap();
+    let line = table.lines().find(|line| line.split(' ').nth(4) == path.to_str());
+    let fields: Vec<&str> = line.expect("it is mounted").split(' ').collect();
+    format!("{},{}", fields[5], fields[fields.len() - 1])
+}
+
+#[test]
+fn a_connection_is_as_its_options_say_and_comes_back_so() {
+    use std::os::unix::fs::MetadataExt;
+
+    let world = World::new();
+    fs::write(world.samba.data("rw").join("letter"), "dear").unwrap();
+    let options = "uid=4711,gid=4712,file-mode=0640,dir-mode=0750,timeout=7s,cache-memory=16M";
+    world.connect_rw(&["-o", options, "-o", "allow-other,read-only", "--persist"]);
+    let is_so = |world: &World| {
+        let file = fs::metadata(world.drive().join("letter")).unwrap();
+        assert_eq!((file.uid(), file.gid(), file.mode() & 0o7777), (4711, 4712, 0o640));
+        assert_eq!(fs::metadata(world.drive()).unwrap().mode() & 0o7777, 0o750);
+        let mounted = mount_options(&world.drive());
+        for option in ["ro", "nosuid", "nodev", "allow_other", "default_permissions"] {
+            assert!(mounted.split(',').any(|one| one == option), "{option}: {mounted}");
+        }
+        let error = fs::write(world.drive().join("new"), "").unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+        let info = world.ok(&["info", "Z:"], "");
+        assert!(
+            info.contains("uid=4711,gid=4712,file-mode=0640,dir-mode=0750,allow-other,read-only"),
+            "{info}"
+        );
+    };
+    is_so(&world);
+    let remembered = world.env.connections();
+    assert!(remembered.contains("UseOptions = "), "{remembered}");
+    assert!(!remembered.contains("= \"\""), "{remembered}");
+
+    world.log_out();
+    let refused = world.run(&["restore"], "");
+    assert!(!refused.status.success(), "its password is not remembered");
+    let password = format!("{}\n", Samba::PASSWORD);
+    let user = world.samba.user().to_owned();
+    let keep = ["cred", "add", &world.samba.unc("rw"), "--user", &user, "--password-stdin"];
+    world.ok(&keep, &password);
+    world.ok(&["restore"], "");
+    is_so(&world);
+    world.ok(&["cred", "remove", &world.samba.unc("rw"), "--user", &user], "");
+}
+
+#[test]
+fn an_option_that_is_none_is_refused_before_anything_happens() {
+    let world = World::new();
+    let share = world.samba.unc("guest");
+    for (options, said) in [
+        ("fast", "there is no option 'fast'; the options are uid="),
+        ("uid=nobody-at-all", "'nobody-at-all' is none"),
+        ("timeout=0", "timeout is a time from 1s to 60m"),
+        ("file-mode=888", "octal"),
+    ] {
+        let refused = world.run(&["connect", &share, "Z:", "--user", "guest", "-o", options], "");
+        let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(said), "{errors}");
+    }
+    assert_eq!(world.told(), "", "nobody was told");
+    assert_eq!(world.ok(&["events", "--json"], "").matches("\"operation\"").count(), 0);
 }

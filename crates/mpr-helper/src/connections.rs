@@ -231,6 +231,7 @@ mod tests {
             control: "drive-z.sock".into(),
             since: 0,
             read_only: false,
+            options: String::new(),
         }
     }
 

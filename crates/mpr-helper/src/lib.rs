@@ -12,6 +12,7 @@
 //! * [`host`] — what is said to a plug-in in a process of its own;
 //! * [`spawn`] — finding a helper, starting it, hearing it out within a deadline;
 //! * [`record`] — one small file per connection;
+//! * [`options`] — what somebody wants of one connection;
 //! * [`mounts`] — the kernel's mount table;
 //! * [`connections`] — the two joined: what is connected, and what has been lost;
 //! * [`control`] — asking the helper of one connection to report or to end;
@@ -26,6 +27,7 @@ pub mod failures;
 pub mod frame;
 pub mod host;
 pub mod mounts;
+pub mod options;
 pub mod protocol;
 pub mod record;
 pub mod sandbox;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// The network protocol a helper is to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,9 @@ pub struct Naming {
     pub provider: String,
     /// The user as the caller gave it, if one was given.
     pub user: Option<String>,
+    /// The options it is connected with ([`crate::options`]); empty for none.
+    #[serde(default)]
+    pub options: String,
 }
 
 /// What is to be mounted, and where.
@@ -91,6 +95,9 @@ pub struct Mount {
     pub own_mount_point: bool,
     /// Refuse every change.
     pub read_only: bool,
+    /// Whether others than this user may look in.
+    #[serde(default)]
+    pub allow_other: bool,
     /// Refuse a server that cannot or will not encrypt.
     pub require_encryption: bool,
     /// Owner of everything in the mount.
@@ -100,6 +107,23 @@ pub struct Mount {
     /// What is a matter of taste.
     #[serde(default)]
     pub taste: Taste,
+    /// The audit trail of the caller's user; `None` where none is kept.
+    #[serde(default)]
+    pub trail: Option<Trail>,
+}
+
+/// An audit trail: where it is, and how much of it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trail {
+    /// The state directory of the user.
+    pub state: PathBuf,
+    /// Size at which a file of it is put aside.
+    pub max_bytes: u64,
+    /// How many files that were put aside are kept.
+    pub keep: u32,
+    /// Whether the journal gets a copy.
+    pub journal: bool,
 }
 
 /// How a mount is to be where that is a matter of taste; what is `None` is as the helper has it.
@@ -115,7 +139,27 @@ pub struct Taste {
     /// Whether what is sent is encrypted wherever the server can.
     pub encrypt: Option<bool>,
     /// Whether files stand for symbolic links where the server has none.
-    pub symlinks_in_files: bool,
+    pub symlinks_in_files: Option<bool>,
+    /// How much of contents is kept, in MiB.
+    pub cache_mib: Option<u32>,
+    /// How many names are kept.
+    pub cache_names: Option<u32>,
+}
+
+impl Taste {
+    /// This where it says something, and `other` where it does not.
+    #[must_use]
+    pub fn or(self, other: Taste) -> Taste {
+        Taste {
+            file_mode: self.file_mode.or(other.file_mode),
+            directory_mode: self.directory_mode.or(other.directory_mode),
+            timeout_ms: self.timeout_ms.or(other.timeout_ms),
+            encrypt: self.encrypt.or(other.encrypt),
+            symlinks_in_files: self.symlinks_in_files.or(other.symlinks_in_files),
+            cache_mib: self.cache_mib.or(other.cache_mib),
+            cache_names: self.cache_names.or(other.cache_names),
+        }
+    }
 }
 
 /// What a caller asks of a helper.

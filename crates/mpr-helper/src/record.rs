@@ -61,6 +61,9 @@ pub struct Record {
     pub since: u64,
     /// Whether every change is refused.
     pub read_only: bool,
+    /// The options it was made with ([`crate::options`]); empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub options: String,
 }
 
 /// Why bytes are not a record.
@@ -441,6 +444,7 @@ mod tests {
             control: "drive-z.sock".into(),
             since: 1_700_000_000,
             read_only: false,
+            options: String::new(),
         }
     }
 

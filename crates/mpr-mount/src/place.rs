@@ -70,12 +70,21 @@ pub fn prepare(mount_point: &Path, own: bool) -> Result<PathBuf, Failure> {
     }
 }
 
+/// How something is mounted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct How {
+    /// Refuse every change.
+    pub read_only: bool,
+    /// Let others than this user look in, as far as permissions allow.
+    pub allow_other: bool,
+}
+
 /// Mounts a FUSE file system and answers the descriptor on which it is served: by the system call, or through
 /// `fusermount3` for users who may not use that.
-pub fn mount(mount_point: &Path, source: &str, read_only: bool) -> Result<OwnedFd, Failure> {
-    let mounted = match mount_directly(mount_point, source, read_only) {
+pub fn mount(mount_point: &Path, source: &str, how: How) -> Result<OwnedFd, Failure> {
+    let mounted = match mount_directly(mount_point, source, how) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)) => {
-            mount_through_fusermount(mount_point, source, read_only)
+            mount_through_fusermount(mount_point, source, how)
         }
         mounted => mounted,
     };
@@ -90,17 +99,18 @@ pub fn mount(mount_point: &Path, source: &str, read_only: bool) -> Result<OwnedF
     })
 }
 
-fn mount_directly(mount_point: &Path, source: &str, read_only: bool) -> io::Result<OwnedFd> {
+fn mount_directly(mount_point: &Path, source: &str, how: How) -> io::Result<OwnedFd> {
     let device = OpenOptions::new().read(true).write(true).custom_flags(libc::O_CLOEXEC).open(DEVICE)?;
     // SAFETY: neither takes anything or can fail.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let others = if how.allow_other { ",allow_other" } else { "" };
     let options = CString::new(format!(
-        "fd={},rootmode=40000,user_id={uid},group_id={gid},default_permissions,subtype={SUBTYPE}",
+        "fd={},rootmode=40000,user_id={uid},group_id={gid},default_permissions{others},subtype={SUBTYPE}",
         device.as_raw_fd()
     ))?;
     let source = CString::new(source)?;
     let target = CString::new(mount_point.as_os_str().as_bytes())?;
-    let flags = libc::MS_NOSUID | libc::MS_NODEV | if read_only { libc::MS_RDONLY } else { 0 };
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | if how.read_only { libc::MS_RDONLY } else { 0 };
     // SAFETY: all four strings end in a zero byte and live through the call.
     let mounted = unsafe {
         libc::mount(source.as_ptr(), target.as_ptr(), c"fuse".as_ptr(), flags, options.as_ptr().cast())
@@ -108,7 +118,7 @@ fn mount_directly(mount_point: &Path, source: &str, read_only: bool) -> io::Resu
     if mounted == 0 { Ok(device.into()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn mount_through_fusermount(mount_point: &Path, source: &str, read_only: bool) -> io::Result<OwnedFd> {
+fn mount_through_fusermount(mount_point: &Path, source: &str, how: How) -> io::Result<OwnedFd> {
     let (ours, theirs) = UnixStream::pair()?;
     let inherited = theirs.as_raw_fd();
     let mut command = Command::new("fusermount3");
@@ -118,7 +128,7 @@ fn mount_through_fusermount(mount_point: &Path, source: &str, read_only: bool) -
         .env("LC_ALL", "C")
         .env("_FUSE_COMMFD", inherited.to_string())
         .arg("-o")
-        .arg(fusermount_options(source, read_only))
+        .arg(fusermount_options(source, how))
         .arg("--")
         .arg(mount_point)
         .stdin(Stdio::null())
@@ -147,15 +157,27 @@ fn mount_through_fusermount(mount_point: &Path, source: &str, read_only: bool) -
     child.wait()?;
     match received? {
         Some(device) => Ok(device),
-        None => Err(io::Error::other(complaint.trim().replace('\n', "; "))),
+        None => Err(io::Error::other(meant(&complaint))),
     }
 }
 
-fn fusermount_options(source: &str, read_only: bool) -> std::ffi::OsString {
+/// What `fusermount3` means by its words, and what to do.
+fn meant(complaint: &str) -> String {
+    if complaint.contains("user_allow_other") {
+        return "letting other users in is not allowed on this machine: have its administrator write the line \
+                user_allow_other into /etc/fuse.conf, or leave out allow-other"
+            .to_owned();
+    }
+    complaint.trim().replace('\n', "; ")
+}
+
+fn fusermount_options(source: &str, how: How) -> std::ffi::OsString {
     let source = source.replace('\\', "\\\\").replace(',', "\\,");
-    let mode = if read_only { "ro" } else { "rw" };
-    OsStr::new(&format!("{mode},nosuid,nodev,default_permissions,subtype={SUBTYPE},fsname={source}"))
-        .to_owned()
+    let mode = if how.read_only { "ro" } else { "rw" };
+    let others = if how.allow_other { ",allow_other" } else { "" };
+    let options =
+        format!("{mode},nosuid,nodev,default_permissions{others},subtype={SUBTYPE},fsname={source}");
+    OsStr::new(&options).to_owned()
 }
 
 /// The descriptor sent over `socket`; `None` if the other side closed without sending one.
@@ -210,8 +232,17 @@ mod tests {
 
     #[test]
     fn a_comma_in_a_share_name_is_no_mount_option() {
-        let options = fusermount_options(r"//nas/a,allow_other\", true);
+        let how = How { read_only: true, allow_other: false };
+        let options = fusermount_options(r"//nas/a,allow_other\", how);
         assert!(options.to_str().unwrap().ends_with(r"fsname=//nas/a\,allow_other\\"), "{options:?}");
+    }
+
+    #[test]
+    fn who_may_not_let_others_in_is_told_what_to_do() {
+        let said =
+            "fusermount3: option allow_other only allowed if 'user_allow_other' is set in /etc/fuse.conf\n";
+        assert!(meant(said).contains("/etc/fuse.conf, or leave out"), "{}", meant(said));
+        assert_eq!(meant("fusermount3: a\nb\n"), "fusermount3: a; b");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mpr_abi::Status;
-use mpr_cache::{Cached, Options};
+use mpr_cache::{Cached, Limits, Options};
 use mpr_fuse::{Config, Session};
 use mpr_helper::connections::{Connections, Unmount, unmount};
 use mpr_helper::control::{Order, Reply};
@@ -37,6 +37,7 @@ use zeroize::Zeroizing;
 
 use crate::filesystem::{Look, Mounted};
 use crate::journal;
+use crate::losses::Losses;
 use crate::passwords;
 use crate::place::{self, internal};
 use crate::proof::{self, Proved};
@@ -270,6 +271,19 @@ fn target(
     }
 }
 
+/// How much is kept.
+fn limits(taste: &Taste) -> Limits {
+    let usual = Limits::default();
+    let memory = taste.cache_mib.map_or(usual.memory, |mib| (mib as usize) << 20);
+    Limits {
+        memory,
+        // Of one reader, so that several have room.
+        read_ahead: usual.read_ahead.min(memory / 4),
+        names: taste.cache_names.map_or(usual.names, |names| names as usize),
+        ..usual
+    }
+}
+
 async fn in_time<T>(host: &str, work: impl Future<Output = Reached<T>>) -> Reached<T> {
     tokio::time::timeout(REACHING, work).await.unwrap_or_else(|_| {
         Err(Failure::new(
@@ -319,7 +333,7 @@ async fn mount_and_announce(
             if let Some(given) = password {
                 passwords::renew(server, login, given).await;
             }
-            reached.with_links_in_files(taste.symlinks_in_files)
+            reached.with_links_in_files(taste.symlinks_in_files.unwrap_or(false))
         }
         _ => return Err(Failure::new(Status::NOT_SUPPORTED, "mpr-mount does not speak this protocol")),
     };
@@ -328,15 +342,20 @@ async fn mount_and_announce(
     // Whoever named nobody is whom the ticket is for, and can name that one when connecting again.
     mount.naming.user = mount.naming.user.or_else(|| remote.principal());
     let named = mount.naming.remote.clone();
-    let on_loss = move |loss: &_| journal::lost(&named, loss);
-    let remote = Cached::with(
-        Namespace::of(remote),
-        Options { on_loss: Some(Arc::new(on_loss)), ..Options::default() },
-    );
+    let losses = Losses::of(&mount.naming, mount.trail.as_ref())
+        .map_err(|error| internal("starting what writes to the audit trail", &error))?;
+    let losses = Arc::new(losses);
+    let recorded = Arc::clone(&losses);
+    let on_loss = move |loss: &_| {
+        journal::lost(&named, loss);
+        recorded.add(loss);
+    };
+    let options = Options { limits: limits(&mount.taste), on_loss: Some(Arc::new(on_loss)) };
+    let remote = Cached::with(Namespace::of(remote), options);
     let Taste { file_mode, directory_mode, .. } = mount.taste;
     let look = Look::of(mount.uid, mount.gid).with_modes(file_mode, directory_mode);
     let filesystem = Mounted::new(remote, Handle::current(), look);
-    let serving = Serving::begin(&mount, slot, connections, lock, filesystem, remark).await?;
+    let serving = Serving::begin(&mount, slot, connections, lock, filesystem, losses, remark).await?;
     // From here on a caller that has gone takes the connection with it: nobody would know of it.
     if let Err(error) = caller.tell(&Event::Done { kind: ShareKind::Disk }) {
         return Err(internal("the caller has gone", &error));
@@ -404,6 +423,7 @@ impl Lock {
 /// A mount that is being served.
 struct Serving {
     filesystem: Mounted<Cached<Namespace>>,
+    losses: Arc<Losses>,
     connections: Connections,
     slot: Slot,
     record: Record,
@@ -436,6 +456,7 @@ impl Serving {
         connections: Connections,
         lock: Lock,
         filesystem: Mounted<Cached<Namespace>>,
+        losses: Arc<Losses>,
         remark: Option<String>,
     ) -> Reached<Serving> {
         let wanted = Path::new(&mount.mount_point);
@@ -457,11 +478,16 @@ impl Serving {
             control: slot.socket_name(),
             since: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             read_only: mount.read_only,
+            options: mount.naming.options.clone(),
         };
         let control = listen(connections.records(), &slot)
             .map_err(|error| internal("opening the control socket", &error));
         let device = match control.as_ref().map_err(Failure::clone) {
-            Ok(_) => place::mount(&mount_point, &source, mount.read_only),
+            Ok(_) => place::mount(
+                &mount_point,
+                &source,
+                place::How { read_only: mount.read_only, allow_other: mount.allow_other },
+            ),
             Err(failure) => Err(failure),
         };
         let (control, device) = match (control, device) {
@@ -474,6 +500,7 @@ impl Serving {
         let unmounted = Arc::new(Notify::new());
         let serving = Serving {
             filesystem: filesystem.clone(),
+            losses,
             connections,
             slot,
             record,
@@ -527,6 +554,8 @@ impl Serving {
         let answered = async { while orders.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(Duration::from_secs(1), answered).await;
         let _ = tokio::time::timeout(PARTING, serving.filesystem.remote().shut_down()).await;
+        let losses = Arc::clone(&serving.losses);
+        let _ = tokio::task::spawn_blocking(move || losses.finish()).await;
     }
 
     /// Frees the name as soon as the mount is not in its place any more. Somebody else may have unmounted it

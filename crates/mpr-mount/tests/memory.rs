@@ -43,7 +43,7 @@ impl World {
         let place = RuntimeDir::new();
         let root = place.path().join("mount");
         fs::create_dir(&root).unwrap();
-        let device = place::mount(&root, "memory", false).unwrap();
+        let device = place::mount(&root, "memory", place::How::default()).unwrap();
         let session = Session::begin(device, Config::default()).unwrap();
         // SAFETY: neither takes anything or can fail.
         let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::fd::IntoRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mpr_abi::Status;
 use mpr_helper::connections::State;
 use mpr_helper::control::{Order, Reply};
-use mpr_helper::protocol::{Event, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage};
+use mpr_helper::protocol::{Event, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage, Taste};
 use mpr_helper::spawn::Helper;
 use mpr_testkit::{RuntimeDir, Samba};
 
@@ -710,6 +711,26 @@ fn force_does_not_wait_for_a_server_that_says_nothing() {
     assert!(begun.elapsed() < Duration::from_secs(5), "the reader was let go after {:?}", begun.elapsed());
     mounted.samba.thaw();
     assert!(mounted.is_gone());
+}
+
+#[test]
+fn what_was_kept_back_from_a_server_that_falls_silent_fails_when_it_is_closed() {
+    let taste = Taste { timeout_ms: Some(2000), ..Taste::default() };
+    let samba = Arc::new(Samba::start());
+    let mounted = Mounted::of_taste(samba, "rw", taste);
+    let mut file = File::create(mounted.root.join("f")).unwrap();
+    file.write_all(b"old").unwrap();
+    file.sync_all().unwrap();
+    mounted.samba.freeze();
+    file.write_all(b"dear").expect("it is kept back");
+    let begun = Instant::now();
+    // SAFETY: the descriptor is the file's own, which has let go of it.
+    let closed = unsafe { libc::close(file.into_raw_fd()) };
+    let (error, took) = (std::io::Error::last_os_error(), begun.elapsed());
+    mounted.samba.thaw();
+    assert_eq!(closed, -1, "a loss is told");
+    assert_eq!(error.raw_os_error(), Some(libc::ETIMEDOUT), "{error}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 #[test]

@@ -42,8 +42,9 @@ pub(crate) fn providers(config: &Config, problems: &mut Vec<Problem>) -> Vec<Bui
 
 #[cfg(unix)]
 fn available(config: &Config) -> Result<Vec<Builtin>, Problem> {
+    use crate::audit;
     use mpr_helper::dirs;
-    use mpr_helper::protocol::Taste;
+    use mpr_helper::protocol::{Taste, Trail};
     use mpr_providers::{LocalDirectories, WindowsNetwork};
 
     // Without a place for them there are no connections of ours, and every name is somebody else's.
@@ -61,9 +62,20 @@ fn available(config: &Config) -> Result<Vec<Builtin>, Problem> {
         directory_mode: mounts.directory_mode,
         timeout_ms: mounts.timeout_ms,
         encrypt: mounts.encrypt,
-        symlinks_in_files: mounts.symlinks_in_files.unwrap_or(false),
+        symlinks_in_files: mounts.symlinks_in_files,
+        cache_mib: mounts.cache_memory_mib,
+        cache_names: mounts.cache_names,
     };
-    let smb = WindowsNetwork::new(runtime, drives).with_servers(config.smb_servers.clone()).with_taste(taste);
+    // Without a state directory there is no trail; whoever connects is told so where one is required.
+    let trail =
+        (config.audit.mode != audit::Mode::Off).then(dirs::state_path).and_then(Result::ok).map(|state| {
+            let audit::Settings { max_bytes, keep, journal, .. } = config.audit;
+            Trail { state, max_bytes, keep, journal }
+        });
+    let smb = WindowsNetwork::new(runtime, drives)
+        .with_servers(config.smb_servers.clone())
+        .with_taste(taste)
+        .with_trail(trail);
     let unc = Claims::new(&["unc".to_owned()], &[], &[]);
     Ok(vec![
         Builtin {

@@ -50,6 +50,9 @@ pub struct AddRequest<'a> {
     pub provider: Option<&'a WideStr>,
     /// What the connection is made with.
     pub credentials: Credentials<'a>,
+    /// Options of a provider's own, beside user and password; empty for none. Where there is one of these, only
+    /// providers that take both are asked.
+    pub use_options: &'a [u8],
     /// `CONNECT_*` flags.
     pub flags: u32,
 }
@@ -98,6 +101,7 @@ impl Default for AddRequest<'_> {
             remote: None,
             provider: None,
             credentials: Credentials::Password { user: None, password: None },
+            use_options: &[],
             flags: 0,
         }
     }
@@ -412,8 +416,13 @@ impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
     /// request that is refused by any of them.
     #[inline(always)]
     fn judge(&mut self, form: Form<'_>) -> Result<(), UseError> {
-        if let Credentials::Buffer(buffer) = self.request.credentials {
-            self.asked.auth = Some(buffer);
+        match self.request.credentials {
+            Credentials::Buffer(buffer) => self.asked.auth = Some(buffer),
+            _ if self.request.use_options.is_empty() => {}
+            _ => {
+                let use_options = self.request.use_options;
+                self.asked.auth = Some(AuthBuffer { auth: &[], use_options });
+            }
         }
         match self.asked.local {
             Some(local) => self.understand_device(local)?,
@@ -515,7 +524,7 @@ impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
         let owning = self.router.providers().candidates(self.asked.remote).into_iter();
         let able = move |provider: &&Provider| {
             let selected = selection.iter().any(|one| std::ptr::eq(one, *provider));
-            selected && provider.capabilities.connection & wanted != 0
+            selected && provider.capabilities.connection & wanted != 0 && self.takes_options(provider)
         };
         let is_named = selection.named().is_some();
         owning.filter(move |one| is_named || one.place.is_some()).map(|one| one.provider).filter(able)
@@ -526,10 +535,21 @@ impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
     fn wanted(&self) -> u32 {
         match self.request.credentials {
             Credentials::Buffer(_) => WNNC_CON_ADDCONNECTION4,
+            _ if !self.request.use_options.is_empty() => WNNC_CON_ADDCONNECTION4,
             Credentials::Password { .. } | Credentials::MissingBuffer => {
                 WNNC_CON_ADDCONNECTION | WNNC_CON_ADDCONNECTION3 | WNNC_CON_ADDCONNECTION4
             }
         }
+    }
+
+    /// Whether a provider takes the options of the request, if there are any, with what comes beside them.
+    #[inline(always)]
+    fn takes_options(&self, provider: &Provider) -> bool {
+        if self.request.use_options.is_empty() {
+            return true;
+        }
+        let alone = matches!(self.request.credentials, Credentials::Password { user: None, password: None });
+        alone && self.url_user.is_none() || provider.network().takes_options_with_password()
     }
 
     /// Tests 13 to 15: is the device free, can it be remembered, is it remembered for something else?
@@ -591,6 +611,9 @@ impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
         let wanted = self.wanted();
         let can = |capabilities: &Capabilities| capabilities.connection & wanted != 0;
         self.selection.route_name(asked.remote, Purpose::Resource, can, |provider| {
+            if !self.takes_options(provider) {
+                return Err(Status::NOT_SUPPORTED);
+            }
             if provider.requires_device && asked.local.is_none() {
                 self.ask_with_device(provider)?;
             } else {
@@ -718,14 +741,16 @@ impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
         let (user, use_options) = match self.request.credentials {
             Credentials::Password { user, .. } => {
                 let user = user.or(self.url_user).filter(|user| !user.is_empty());
-                (user.map(WideStr::to_string_lossy), None)
+                (user.map(WideStr::to_string_lossy), self.request.use_options)
             }
-            Credentials::Buffer(buffer) => {
-                let kept = provider.network().persistent_use_options(self.asked.remote, buffer.use_options);
-                (None, kept.ok().filter(|options| !options.is_empty()))
-            }
-            Credentials::MissingBuffer => (None, None),
+            Credentials::Buffer(buffer) => (None, buffer.use_options),
+            Credentials::MissingBuffer => (None, &[][..]),
         };
+        let use_options = match use_options {
+            [] => None,
+            given => provider.network().persistent_use_options(self.asked.remote, given).ok(),
+        };
+        let use_options = use_options.filter(|options| !options.is_empty());
         Entry {
             connection_type: device.class() as u32,
             device,

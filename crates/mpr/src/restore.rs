@@ -227,11 +227,17 @@ impl Router {
         let can = |bit| provider.is_ok_and(|provider| provider.capabilities.connection & bit != 0);
         // A password that was asked for is to be tried now.
         let defer = can(WNNC_CON_DEFER) && entry.may_be_deferred() && password.is_none();
-        let credentials = match &entry.use_options {
-            Some(use_options) if can(WNNC_CON_ADDCONNECTION4) && password.is_none() => {
-                Credentials::Buffer(AuthBuffer { auth: &[], use_options })
+        let options =
+            entry.use_options.as_deref().filter(|_| can(WNNC_CON_ADDCONNECTION4)).unwrap_or_default();
+        let both = provider.is_ok_and(|provider| provider.network().takes_options_with_password());
+        let (credentials, use_options) = match options {
+            [] => (Credentials::Password { user, password }, &[][..]),
+            _ if both => (Credentials::Password { user, password }, options),
+            // One or the other; a password that was asked for is what was missing.
+            use_options if password.is_none() => {
+                (Credentials::Buffer(AuthBuffer { auth: &[], use_options }), &[][..])
             }
-            _ => Credentials::Password { user, password },
+            _ => (Credentials::Password { user, password }, &[][..]),
         };
         let (local, remote) = (wide(&entry.device.to_string()), wide(&entry.remote));
         self.connect_unannounced(&AddRequest {
@@ -240,6 +246,7 @@ impl Router {
             remote: Some(&remote),
             provider: provider.map_or((!name.is_empty()).then_some(&*name), |known| Some(&*known.name)),
             credentials,
+            use_options,
             flags: if defer { CONNECT_DEFERRED } else { 0 },
             ..AddRequest::default()
         })

@@ -228,13 +228,24 @@ fn settings_are_merged_key_by_key() {
 fn what_mounts_are_like_is_merged_key_by_key_and_bounded() {
     let dirs = Dirs::new()
         .with("usr/mpr.toml", "[mounts]\nfile-mode = 0o640\ntimeout-ms = 5000\nencrypt = false")
-        .with("etc/mpr.toml", "[mounts]\nfile-mode = 0o600\nsymlinks-in-files = true");
+        .with(
+            "etc/mpr.toml",
+            "[mounts]\nfile-mode = 0o600\nsymlinks-in-files = true\ncache-memory-mib = 64\ncache-names = 1000",
+        );
     let config = dirs.read();
     assert_eq!(dirs.problems(&config), [""; 0]);
     let mounts = config.mounts;
     assert_eq!((mounts.file_mode, mounts.directory_mode, mounts.timeout_ms), (Some(0o600), None, Some(5000)));
     assert_eq!((mounts.encrypt, mounts.symlinks_in_files), (Some(false), Some(true)));
-    for wrong in ["file-mode = 0o1777", "timeout-ms = 5", "encrypt = 'yes'", "fast = true"] {
+    assert_eq!((mounts.cache_memory_mib, mounts.cache_names), (Some(64), Some(1000)));
+    for wrong in [
+        "cache-memory-mib = 3",
+        "cache-names = 1",
+        "file-mode = 0o1777",
+        "timeout-ms = 5",
+        "encrypt = 'yes'",
+        "fast = true",
+    ] {
         let dirs = Dirs::new().with("usr/mpr.toml", format!("[mounts]\n{wrong}"));
         let config = dirs.read();
         assert_eq!((config.problems.len(), config.mounts), (1, mpr::config::Mounts::default()), "{wrong}");

@@ -187,6 +187,7 @@ fn connect(router: &Router, connect: Connect, output: &Output) -> Result<(), Fai
         local: connect.local,
         provider: None,
         user: connect.user,
+        options: String::new(),
         password: None,
         flags,
         ask: true,

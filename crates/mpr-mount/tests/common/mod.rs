@@ -63,14 +63,17 @@ pub fn request(samba: &Samba, share: &str, runtime: &RuntimeDir) -> Mount {
             remote: samba.unc(share),
             provider: "test".into(),
             user: Some(samba.user().to_owned()),
+            options: String::new(),
         },
         mount_point: runtime.path().join("drives/z").to_str().unwrap().to_owned(),
         own_mount_point: true,
         read_only: false,
+        allow_other: false,
         require_encryption: false,
         uid: own.uid(),
         gid: own.gid(),
         taste: Taste::default(),
+        trail: None,
     }
 }
 
@@ -97,7 +100,11 @@ impl Mounted {
 
     /// A share mounted as somebody wants it.
     pub fn to_taste(share: &str, taste: Taste) -> Mounted {
-        let (samba, runtime) = (Samba::shared(), RuntimeDir::new());
+        Mounted::of_taste(Samba::shared(), share, taste)
+    }
+
+    pub fn of_taste(samba: Arc<Samba>, share: &str, taste: Taste) -> Mounted {
+        let runtime = RuntimeDir::new();
         let mount = Mount { taste, ..request(&samba, share, &runtime) };
         ask(&runtime, &Request::Mount(Box::new(mount)), Some(Samba::PASSWORD)).unwrap();
         let root = runtime.path().join("drives/z");

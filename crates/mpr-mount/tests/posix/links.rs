@@ -74,7 +74,7 @@ fn a_server_without_symbolic_links_says_so_as_file_systems_do() {
 
 #[test]
 fn files_stand_for_symbolic_links_if_that_is_wanted() {
-    let mounted = Mounted::to_taste("rw", Taste { symlinks_in_files: true, ..Taste::default() });
+    let mounted = Mounted::to_taste("rw", Taste { symlinks_in_files: Some(true), ..Taste::default() });
     let (here, _) = mounted.place("links-in-files");
     fs::create_dir(here.join("d")).unwrap();
     fs::write(here.join("d/f"), "text").unwrap();

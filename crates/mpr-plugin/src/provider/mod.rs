@@ -82,7 +82,8 @@ pub struct AddConnection<'a> {
     pub user: Option<&'a WideStr>,
     /// Password: none for the default one, empty for no password.
     pub password: Option<&'a WideStr>,
-    /// What the four-series functions carry instead of user and password.
+    /// What the four-series functions carry instead of user and password; of providers that
+    /// [say so](NetworkProvider::takes_options_with_password) also beside them, with use options and no more.
     pub auth: Option<AuthBuffer<'a>>,
     /// `CONNECT_*` flags; bits not understood are to be ignored.
     pub flags: u32,
@@ -232,6 +233,12 @@ pub trait NetworkProvider: Send + Sync {
     fn add_connection(&self, add: &AddConnection<'_>) -> Result<(), Status> {
         _ = add;
         Err(Status::NOT_SUPPORTED)
+    }
+
+    /// Whether [`AddConnection::auth`] may carry use options beside a user and a password. `NPAddConnection4` has no
+    /// place for these, so a provider that is a library cannot; the router asks it with one or the other.
+    fn takes_options_with_password(&self) -> bool {
+        false
     }
 
     /// `NPCancelConnection` and `2`.

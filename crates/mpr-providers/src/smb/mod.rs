@@ -26,8 +26,9 @@ use mpr_core::remote::{Unc, same_resource};
 use mpr_helper::connections::{Connection, Connections, State};
 use mpr_helper::control::{self, Order, Reply};
 use mpr_helper::dirs;
+use mpr_helper::options::Options;
 use mpr_helper::protocol::{
-    Event, Failure, Login, Mount, Naming, Protocol, Request, Server, Share, ShareKind, Stage, Taste,
+    Event, Failure, Login, Mount, Naming, Protocol, Request, Server, Share, ShareKind, Stage, Taste, Trail,
 };
 use mpr_helper::record::Slot;
 use mpr_helper::spawn::{self, Helper, MPR_MOUNT};
@@ -35,13 +36,13 @@ use mpr_plugin::abi::{
     CONNECT_CMD_SAVECRED, CONNECT_COMMANDLINE, CONNECT_CRED_RESET, CONNECT_INTERACTIVE,
     CONNECT_REQUIRE_INTEGRITY, CONNECT_REQUIRE_PRIVACY, RESOURCE_CONNECTED, RESOURCE_GLOBALNET,
     RESOURCETYPE_DISK, RESOURCETYPE_PRINT, RESOURCEUSAGE_CONNECTABLE, RESOURCEUSAGE_CONTAINER,
-    WNNC_CON_ADDCONNECTION, WNNC_CON_ADDCONNECTION3, WNNC_CON_CANCELCONNECTION, WNNC_CON_GETCONNECTIONS,
-    WNNC_CON_GETPERFORMANCE, WNNC_DLG_GETRESOURCEINFORMATION, WNNC_DLG_GETRESOURCEPARENT, WNNC_ENUM_GLOBAL,
-    WNNC_ENUM_LOCAL, WNNC_NET_SMB, WNNC_USR_GETUSER,
+    WNNC_CON_ADDCONNECTION, WNNC_CON_ADDCONNECTION3, WNNC_CON_ADDCONNECTION4, WNNC_CON_CANCELCONNECTION,
+    WNNC_CON_GETCONNECTIONS, WNNC_CON_GETPERFORMANCE, WNNC_DLG_GETRESOURCEINFORMATION,
+    WNNC_DLG_GETRESOURCEPARENT, WNNC_ENUM_GLOBAL, WNNC_ENUM_LOCAL, WNNC_NET_SMB, WNNC_USR_GETUSER,
 };
 use mpr_plugin::{
-    AddConnection, CancelConnection, Capabilities, Entries, EnumQuery, NetResource, NetworkProvider,
-    Performance, ResourceQuery, Status, WideStr, WideString, last_error, wide,
+    AddConnection, AuthBuffer, CancelConnection, Capabilities, Entries, EnumQuery, NetResource,
+    NetworkProvider, Performance, ResourceQuery, Status, WideStr, WideString, last_error, wide,
 };
 
 use login::Credentials;
@@ -72,6 +73,7 @@ pub struct WindowsNetwork {
     drives: PathBuf,
     servers: Vec<String>,
     taste: Taste,
+    trail: Option<Trail>,
     helper: Option<PathBuf>,
     connections: Connections,
 }
@@ -155,6 +157,7 @@ impl WindowsNetwork {
             drives,
             servers: Vec::new(),
             taste: Taste::default(),
+            trail: None,
             helper: None,
             connections,
         }
@@ -171,6 +174,12 @@ impl WindowsNetwork {
     #[must_use]
     pub fn with_taste(self, taste: Taste) -> Self {
         WindowsNetwork { taste, ..self }
+    }
+
+    /// Where writes that do not reach a server are recorded.
+    #[must_use]
+    pub fn with_trail(self, trail: Option<Trail>) -> Self {
+        WindowsNetwork { trail, ..self }
     }
 
     /// Uses this helper instead of looking for one.
@@ -266,6 +275,14 @@ impl WindowsNetwork {
                     found.record.remote,
                     old.map_or_else(|| "the default user".to_owned(), |old| format!("'{old}'"))
                 ),
+            ));
+        }
+        let (old, new) = (&found.record.options, &request.naming.options);
+        if !new.is_empty() && old != new {
+            let old = if old.is_empty() { "without options".to_owned() } else { format!("with {old}") };
+            return Err(Failure::new(
+                Status::ALREADY_CONNECTED,
+                format!("{} is connected {old}; disconnect it to connect it with {new}", found.record.remote),
             ));
         }
         if password.is_none() {
@@ -390,6 +407,16 @@ impl WindowsNetwork {
     }
 }
 
+/// What is wanted of one connection.
+fn options_of(add: &AddConnection<'_>) -> Result<Options, Failure> {
+    let Some(AuthBuffer { auth, use_options }) = add.auth else { return Ok(Options::default()) };
+    if !auth.is_empty() {
+        let what = "this network takes user and password, and no buffer of credentials";
+        return Err(Failure::new(Status::NOT_SUPPORTED, what));
+    }
+    Options::remembered(use_options).map_err(|error| Failure::new(Status::BAD_VALUE, error.to_string()))
+}
+
 /// What a connection leads to.
 fn target_of(connection: &Connection) -> Option<Target> {
     let unc = Unc::parse(&connection.record.remote)?;
@@ -434,6 +461,7 @@ impl NetworkProvider for WindowsNetwork {
             user: WNNC_USR_GETUSER,
             connection: WNNC_CON_ADDCONNECTION
                 | WNNC_CON_ADDCONNECTION3
+                | WNNC_CON_ADDCONNECTION4
                 | WNNC_CON_CANCELCONNECTION
                 | WNNC_CON_GETCONNECTIONS
                 | WNNC_CON_GETPERFORMANCE,
@@ -454,6 +482,7 @@ impl NetworkProvider for WindowsNetwork {
             return Err(Status::BAD_DEV_TYPE);
         }
         let (slot, local, mount_point, own_mount_point) = self.place(&target, add.local)?;
+        let options = options_of(add).map_err(|failure| explain(&failure))?;
         let credentials = Credentials::of(add)?;
         if add.flags & CONNECT_REQUIRE_INTEGRITY != 0
             && matches!(credentials.login, Login::Guest | Login::Anonymous)
@@ -486,14 +515,17 @@ impl NetworkProvider for WindowsNetwork {
                 remote,
                 provider: NAME.to_owned(),
                 user: credentials.user,
+                options: options.to_string(),
             },
             mount_point,
             own_mount_point,
-            read_only: false,
+            read_only: options.read_only,
+            allow_other: options.allow_other,
             require_encryption: add.flags & CONNECT_REQUIRE_PRIVACY != 0,
-            uid: dirs::effective_uid(),
-            gid: dirs::effective_gid(),
-            taste: self.taste,
+            uid: options.uid.unwrap_or_else(dirs::effective_uid),
+            gid: options.gid.unwrap_or_else(dirs::effective_gid),
+            taste: options.taste.or(self.taste),
+            trail: self.trail.clone(),
         };
         let password = credentials.password.as_ref().map(|password| password.as_slice());
         // One that is lost makes way for a new one; the helper sees to that.
@@ -522,6 +554,15 @@ impl NetworkProvider for WindowsNetwork {
             let _ = self.ask(&keep, password, &mut |_| {}).map_err(|failure| explain(&failure));
         }
         Ok(())
+    }
+
+    fn takes_options_with_password(&self) -> bool {
+        true
+    }
+
+    fn persistent_use_options(&self, _: &WideStr, use_options: &[u8]) -> Result<Vec<u8>, Status> {
+        let options = Options::remembered(use_options).map_err(|_| Status::BAD_VALUE)?;
+        Ok(options.to_string().into_bytes())
     }
 
     fn cancel_connection(&self, cancel: &CancelConnection<'_>) -> Result<(), Status> {

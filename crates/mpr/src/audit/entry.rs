@@ -41,6 +41,8 @@ pub enum Event {
     },
     /// A connection is gone that nobody cancelled.
     Vanished(Connection),
+    /// What was written to a connection did not reach the server.
+    LostWrite(LostWrite),
     /// Other plug-ins than the last time.
     Plugins(Changes),
     /// Something is missing.
@@ -127,6 +129,52 @@ pub struct Connection {
     pub since: u64,
 }
 
+/// What programs had written to one file, and were told that it was written, and the server does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostWrite {
+    /// The resource.
+    pub remote: String,
+    /// The device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<String>,
+    /// The user it is connected as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The file, below the resource; `None` for what is told of several together, where there were too many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How many bytes.
+    pub bytes: u64,
+    /// Of how many writes.
+    pub writes: u64,
+    /// Where in the file the first of them begins.
+    pub from: u64,
+    /// Where the last of them ends.
+    pub to: u64,
+    /// Why, as a number of the system's.
+    pub errno: i32,
+    /// The same in words.
+    pub error: String,
+}
+
+impl fmt::Display for LostWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.local.as_ref().unwrap_or(&self.remote);
+        let LostWrite { bytes, from, to, error, .. } = self;
+        match &self.path {
+            Some(path) => write!(
+                f,
+                "{bytes} bytes between {from} and {to} of {path:?} in {name} were written and did not reach the \
+                 server: {error}"
+            ),
+            None => write!(
+                f,
+                "{bytes} bytes of further files in {name} were written and did not reach the server: {error}"
+            ),
+        }
+    }
+}
+
 /// The process that wrote a record: the one that asked for the operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
@@ -173,6 +221,7 @@ impl Event {
             Event::Operation(_) => "operation",
             Event::Intent { .. } => "intent",
             Event::Vanished(_) => "vanished",
+            Event::LostWrite(_) => "lost-write",
             Event::Plugins(_) => "plugins",
             Event::Gap(_) => "gap",
         }

@@ -2,9 +2,9 @@
 //! with process, user and program is the kernel, not the program (`_PID`, `_UID`, `_EXE`).
 
 use super::commit::Came;
-use super::entry::{Entry, Event};
+use super::entry::{Connection, Entry, Event, LostWrite};
 use super::plugins::Plugin;
-use crate::trace::Decider;
+use crate::trace::{Decider, Operation};
 use mpr_plugin::Status;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ fn fields(entry: &Entry, came: Came) -> Vec<u8> {
     let failed = match &entry.event {
         Event::Operation(operation) => operation.status != 0,
         Event::Intent { .. } => false,
-        Event::Vanished(_) | Event::Plugins(_) | Event::Gap(_) => true,
+        Event::Vanished(_) | Event::LostWrite(_) | Event::Plugins(_) | Event::Gap(_) => true,
     };
     field(&mut message, "MESSAGE", &sentence);
     field(&mut message, "PRIORITY", if failed { WARNING } else { INFORMATION });
@@ -67,18 +67,17 @@ fn fields(entry: &Entry, came: Came) -> Vec<u8> {
     if let Some(operation) = entry.operation() {
         field(&mut message, "MPR_OPERATION", operation);
     }
-    let (request, connection) = match &entry.event {
-        Event::Operation(operation) => (Some(&operation.request), None),
-        Event::Intent { request, .. } => (Some(request), None),
-        Event::Vanished(connection) => (None, Some(connection)),
-        Event::Plugins(_) | Event::Gap(_) => (None, None),
+    let (remote, local, user) = match &entry.event {
+        Event::Operation(Operation { request, .. }) | Event::Intent { request, .. } => {
+            (request.remote.as_ref(), request.local.as_ref(), request.user.as_ref())
+        }
+        Event::Vanished(Connection { remote, local, user, .. })
+        | Event::LostWrite(LostWrite { remote, local, user, .. }) => {
+            (Some(remote), local.as_ref(), user.as_ref())
+        }
+        Event::Plugins(_) | Event::Gap(_) => (None, None, None),
     };
-    let named = [
-        ("MPR_REMOTE", request.and_then(|r| r.remote.as_ref()).or(connection.map(|c| &c.remote))),
-        ("MPR_LOCAL", request.and_then(|r| r.local.as_ref()).or(connection.and_then(|c| c.local.as_ref()))),
-        ("MPR_USER", request.and_then(|r| r.user.as_ref()).or(connection.and_then(|c| c.user.as_ref()))),
-    ];
-    for (name, value) in named {
+    for (name, value) in [("MPR_REMOTE", remote), ("MPR_LOCAL", local), ("MPR_USER", user)] {
         if let Some(value) = value {
             field(&mut message, name, value);
         }
@@ -129,6 +128,7 @@ impl Entry {
                 let name = connection.local.as_ref().unwrap_or(&connection.remote);
                 format!("{name} is {}: nobody had cancelled it", connection.state)
             }
+            Event::LostWrite(lost) => lost.to_string(),
             Event::Plugins(changes) => {
                 let named = |what: &str, plugins: &[Plugin]| {
                     let name = |plugin: &Plugin| match &plugin.refused {

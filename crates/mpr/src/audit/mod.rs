@@ -19,7 +19,7 @@ mod trail;
 mod vanished;
 
 pub use chain::Digest;
-pub use entry::{Caller, Connection, Entry, Event, Gap, VERSION};
+pub use entry::{Caller, Connection, Entry, Event, Gap, LostWrite, VERSION};
 pub use plugins::{Changes, Plugin};
 pub use read::{Flaw, Line, Reader, Report, scan};
 pub use trail::TrailError;
@@ -213,6 +213,12 @@ impl Auditor {
             // The operation they were loaded for puts it on disk.
             self.note(&Entry::now(Event::Plugins(changes)), Until::Written);
         }
+    }
+
+    /// Records what was written to a connection and did not reach the server. For the process that serves the
+    /// connection, on a thread that may wait.
+    pub fn lost_write(&self, lost: LostWrite) {
+        self.note(&Entry::now(Event::LostWrite(lost)), Until::OnDisk);
     }
 
     /// Records each connection that is gone though nobody cancelled it, once. Nobody waits for the disk: whoever

@@ -318,6 +318,8 @@ impl Config {
             timeout_ms: mounts.timeout_ms.or(self.mounts.timeout_ms),
             encrypt: mounts.encrypt.or(self.mounts.encrypt),
             symlinks_in_files: mounts.symlinks_in_files.or(self.mounts.symlinks_in_files),
+            cache_memory_mib: mounts.cache_memory_mib.or(self.mounts.cache_memory_mib),
+            cache_names: mounts.cache_names.or(self.mounts.cache_names),
         };
         for (name, directory) in local_shares {
             // The name of a share is one name in any case.

@@ -52,6 +52,8 @@ pub struct Mounts {
     pub timeout_ms: Option<u32>,
     pub encrypt: Option<bool>,
     pub symlinks_in_files: Option<bool>,
+    pub cache_memory_mib: Option<u32>,
+    pub cache_names: Option<u32>,
 }
 
 /// What it sets of the audit trail.
@@ -617,7 +619,6 @@ impl<'a> Table<'a> {
         Some(Table { file, text, variables, cost, prefix, entries, known: Vec::new(), problems: Vec::new() })
     }
 
-    /// Share names and their directories.
     /// What mounts are like.
     fn mounts(mut self) -> (Mounts, Vec<Problem>) {
         let mounts = Mounts {
@@ -626,10 +627,16 @@ impl<'a> Table<'a> {
             timeout_ms: self.number("timeout-ms", 1000..=LONGEST_MS, "timeout-ms = 30000").ok().flatten(),
             encrypt: self.flag("encrypt", "encrypt = false").ok().flatten(),
             symlinks_in_files: self.flag("symlinks-in-files", "symlinks-in-files = true").ok().flatten(),
+            cache_memory_mib: self
+                .number("cache-memory-mib", 4..=65_536, "cache-memory-mib = 32")
+                .ok()
+                .flatten(),
+            cache_names: self.number("cache-names", 1000..=10_000_000, "cache-names = 100000").ok().flatten(),
         };
         (mounts, self.finish())
     }
 
+    /// Share names and their directories.
     fn shares(mut self) -> (BTreeMap<String, PathBuf>, Vec<Problem>) {
         let mut shares = BTreeMap::new();
         for (key, value) in std::mem::take(&mut self.entries) {
