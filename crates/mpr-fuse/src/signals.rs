@@ -31,19 +31,20 @@ pub(crate) fn verdict(thread: u32) -> Verdict {
 }
 
 /// Whether a thread is on its way out: what it closes now is closed by the kernel, and it hears of nothing more.
+///
+/// Such a thread has given up its memory before its files. Its flags (`/proc/<thread>/stat`) would say so outright,
+/// but the kernel does not let them be read while a program is replaced by another (`exec`): that waits until the
+/// files are closed, which waits for us.
 pub(crate) fn is_ending(thread: u32) -> bool {
-    match fs::read_to_string(format!("/proc/{thread}/stat")) {
-        // The name of the program is in brackets and may hold anything; the flags are the seventh field after it.
-        Ok(stat) => stat
-            .rsplit_once(')')
-            .and_then(|(_, rest)| rest.split_whitespace().nth(6)?.parse::<u64>().ok())
-            .is_none_or(|flags| flags & EXITING != 0),
+    match fs::read_to_string(format!("/proc/{thread}/status")) {
+        Ok(status) => has_no_memory(&status),
         Err(_) => true,
     }
 }
 
-/// `PF_EXITING` of the kernel's.
-const EXITING: u64 = 4;
+fn has_no_memory(status: &str) -> bool {
+    !status.lines().any(|line| line.starts_with("VmSize:"))
+}
 
 fn judge(status: &str) -> Option<Verdict> {
     let set = |name: &str| {
@@ -124,6 +125,17 @@ mod tests {
         assert!(!is_ending(std::process::id()));
         assert!(is_ending(0));
         assert_eq!(verdict(0), Verdict::Dying);
+    }
+
+    #[test]
+    fn what_has_ended_has_no_memory_and_is_ending() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let zombie = |status: String| status.contains("State:\tZ");
+        while !fs::read_to_string(format!("/proc/{}/status", child.id())).is_ok_and(zombie) {
+            std::thread::yield_now();
+        }
+        assert!(is_ending(child.id()));
+        child.wait().unwrap();
     }
 
     #[test]

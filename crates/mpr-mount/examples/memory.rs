@@ -16,7 +16,7 @@ fn main() {
     process::tune_allocator();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mount_point = place::prepare(&PathBuf::from(directory), false).expect("an empty directory");
-    let device = place::mount(&mount_point, "memory", false).expect("to be mounted");
+    let device = place::mount(&mount_point, "memory", place::How::default()).expect("to be mounted");
     let session = Session::begin(device, Config::default()).expect("the kernel agrees");
     let look = Look::of(0, 0);
     let filesystem = Mounted::new(MemoryFs::new(), runtime.handle().clone(), look);

@@ -733,6 +733,22 @@ fn what_was_kept_back_from_a_server_that_falls_silent_fails_when_it_is_closed() 
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
+/// What is closed as a program begins is closed by the kernel while nobody may look at the process.
+#[test]
+fn a_program_that_is_started_beside_kept_back_writes_does_not_hold_up_the_mount() {
+    let taste = Taste { timeout_ms: Some(2000), ..Taste::default() };
+    let mounted = Mounted::of_taste(Arc::new(Samba::start()), "rw", taste);
+    let mut file = File::create(mounted.root.join("f")).unwrap();
+    file.write_all(b"old").unwrap();
+    file.sync_all().unwrap();
+    mounted.samba.freeze();
+    file.write_all(b"dear").expect("it is kept back");
+    let begun = Instant::now();
+    assert!(Command::new("true").status().unwrap().success());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    mounted.samba.thaw();
+}
+
 #[test]
 fn a_broken_connection_is_made_again_and_open_files_go_on() {
     let mounted = Mounted::of(Arc::new(Samba::start()), "rw");
