@@ -484,3 +484,172 @@ fn an_option_that_is_none_is_refused_before_anything_happens() {
     assert_eq!(world.told(), "", "nobody was told");
     assert_eq!(world.ok(&["events", "--json"], "").matches("\"operation\"").count(), 0);
 }
+
+#[test]
+fn force_is_done_within_a_second_whatever_the_helper_does() {
+    let world = World::new();
+    let connections = Connections::of(&world.env.runtime_dir());
+    // Stopped altogether; or alive, with a server that says nothing.
+    for stopped in [true, false] {
+        world.connect_rw(&[]);
+        let mount_point = world.drive();
+        let helper = connections.all().unwrap()[0].record.helper;
+        if stopped {
+            // SAFETY: takes integers; the helper is one this test has started.
+            unsafe { libc::kill(libc::pid_t::try_from(helper.pid).unwrap(), libc::SIGSTOP) };
+        } else {
+            world.samba.freeze();
+        }
+        let mut reader = Command::new("cat");
+        let mut reader = reader.arg(mount_point.join("none")).stderr(Stdio::null()).spawn().unwrap();
+        let begun = std::time::Instant::now();
+        world.ok(&["disconnect", "Z:", "--force"], "");
+        let took = begun.elapsed();
+        assert!(took.as_millis() < 1000, "stopped: {stopped}, {took:?}");
+        assert!(connections.all().unwrap().is_empty());
+        assert!(!mount_point.exists(), "its mount point is gone");
+        reader.wait().unwrap();
+        world.samba.thaw();
+    }
+}
+
+/// Somebody without privileges, and what is theirs.
+struct Ordinary {
+    base: tempfile::TempDir,
+    uid: u32,
+    gid: u32,
+}
+
+impl Ordinary {
+    /// The account everybody has that owns nothing; `None` where this is not root, who alone can become another.
+    fn user() -> Option<Ordinary> {
+        if mpr_helper::dirs::effective_uid() != 0 {
+            return None;
+        }
+        let (uid, gid) = mpr_helper::accounts::user("nobody").expect("an account called nobody");
+        let base = tempfile::Builder::new().prefix("mpr-nobody-").tempdir().unwrap();
+        fs::set_permissions(base.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        for (name, built) in [("mpr", mpr()), ("mpr-mount", mpr_mount())] {
+            fs::copy(built, base.path().join(name)).unwrap();
+        }
+        for name in ["home", "run", "config"] {
+            let directory = base.path().join(name);
+            fs::DirBuilder::new().create(&directory).unwrap();
+            fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+            std::os::unix::fs::chown(&directory, Some(uid), Some(gid)).unwrap();
+        }
+        Some(Ordinary { base, uid, gid })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.base.path().join(name)
+    }
+
+    fn drive(&self) -> PathBuf {
+        self.path("run/mpr/drives/z")
+    }
+
+    /// The helper of Z:. Root does not believe a record of somebody else's, which is read here all the same.
+    fn helper(&self) -> Option<mpr_helper::record::Process> {
+        let record = fs::read(self.path("run/mpr/connections/drive-z.json")).ok()?;
+        Some(mpr_helper::record::Record::parse(&record).unwrap().helper)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str], input: &str) -> Output {
+        let mut command = Command::new("setpriv");
+        command
+            .args([format!("--reuid={}", self.uid), format!("--regid={}", self.gid)])
+            .args(["--clear-groups", "--inh-caps=-all", "--bounding-set=+all", program])
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", self.path("home"))
+            .env("XDG_RUNTIME_DIR", self.path("run"))
+            .env("MPR_CONFIG_DIRS", self.path("config"))
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("setpriv is there; install the package util-linux");
+        _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    #[track_caller]
+    fn ok(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.run(self.path("mpr").to_str().unwrap(), arguments, input);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "mpr {arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Ordinary {
+    fn drop(&mut self) {
+        if let Some(helper) = self.helper().filter(|helper| helper.is_alive()) {
+            // SAFETY: takes integers; the helper is one this test has started.
+            unsafe { libc::kill(libc::pid_t::try_from(helper.pid).unwrap(), libc::SIGKILL) };
+        }
+        _ = unmount(&self.drive(), Unmount::Detach);
+    }
+}
+
+#[test]
+fn a_user_without_privileges_connects_works_and_cleans_up() {
+    let Some(user) = Ordinary::user() else { return };
+    let samba = Samba::start();
+    let share = samba.unc("rw");
+    let password = format!("{}\n", Samba::PASSWORD);
+    let connect = ["connect", &share, "Z:", "--user", samba.user(), "--password-stdin"];
+    user.ok(&connect, &password);
+
+    let letter = user.drive().join("letter");
+    let written =
+        user.run("sh", &["-c", "echo dear > \"$1\" && cat \"$1\"", "sh", letter.to_str().unwrap()], "");
+    assert_eq!(String::from_utf8_lossy(&written.stdout), "dear\n", "{written:?}");
+    assert_eq!(fs::read_to_string(samba.data("rw").join("letter")).unwrap(), "dear\n");
+    assert_eq!(fs::read(&letter).unwrap_err().kind(), std::io::ErrorKind::PermissionDenied, "not even root");
+    // Not `mount_options`: its mount point is not for root to look at.
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = table.lines().find(|line| line.contains(user.drive().to_str().unwrap())).unwrap();
+    assert!(line.contains("nosuid,nodev") && line.contains(&format!("user_id={}", user.uid)), "{line}");
+
+    let helper = user.helper().unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", helper.pid)).unwrap();
+    let says = |name: &str, value: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        assert_eq!(line.split_whitespace().next(), Some(value), "{name} in {status}");
+    };
+    says("Uid:", &user.uid.to_string());
+    says("NoNewPrivs:", "1");
+    says("CapEff:", "0000000000000000");
+    user.ok(&["disconnect", "Z:"], "");
+    assert!(!user.drive().exists() && user.helper().is_none());
+
+    // A helper that died leaves a mount that is named, and taken away.
+    user.ok(&connect, &password);
+    let helper = user.helper().unwrap();
+    // SAFETY: takes integers; the helper is one this test has started.
+    unsafe { libc::kill(libc::pid_t::try_from(helper.pid).unwrap(), libc::SIGKILL) };
+    while helper.is_alive() {
+        std::thread::yield_now();
+    }
+    assert!(user.ok(&["list"], "").contains("Lost"));
+    user.ok(&["disconnect", "Z:"], "");
+    assert!(!user.drive().exists() && user.helper().is_none());
+
+    // Others are let in where the machine's administrator allows that, else it is said what to do.
+    let others = [&connect[..], &["-o", "allow-other"]].concat();
+    let allowed = fs::read_to_string("/etc/fuse.conf").unwrap_or_default();
+    if allowed.lines().any(|line| line.trim() == "user_allow_other") {
+        user.ok(&others, &password);
+        user.ok(&["disconnect", "Z:", "--force"], "");
+    } else {
+        let refused = user.run(user.path("mpr").to_str().unwrap(), &others, &password);
+        let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            !refused.status.success() && errors.contains("user_allow_other into /etc/fuse.conf"),
+            "{errors}"
+        );
+    }
+}

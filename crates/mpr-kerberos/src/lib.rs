@@ -74,6 +74,12 @@ impl fmt::Debug for Exchange {
     }
 }
 
+/// The name of the place the user's tickets are in, as `FILE:/tmp/krb5cc_1000`; `None` without Kerberos. Asks nobody.
+#[must_use]
+pub fn place() -> Option<String> {
+    library().ok()?.default_cache().ok()
+}
+
 /// Begins to prove to the service `service` on `host` who the user is; answers the first message to it, which is of
 /// SPNEGO. `wanted` names the principal that is to be proved; without it, it is the one the user's tickets are for, or
 /// among several the one that suits the server best.

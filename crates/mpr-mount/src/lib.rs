@@ -6,6 +6,7 @@
 //! * [`filesystem`] — any `RemoteFs` as a FUSE file system;
 //! * [`nodes`] — the kernel's node numbers and the names they stand for;
 //! * [`journal`] — what is told to the system log;
+//! * [`keeper`] — the part that may mount and unmount, in a process of its own;
 //! * [`losses`] — what was written and is lost, into the audit trail;
 //! * [`locks`] — who has locked what in one file;
 //! * [`place`] — putting a file system in its place;
@@ -14,6 +15,7 @@
 
 pub mod filesystem;
 pub mod journal;
+pub mod keeper;
 pub mod locks;
 pub mod losses;
 pub mod nodes;

@@ -4,6 +4,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
+use mpr_mount::keeper::Keeper;
 use mpr_mount::{process, serve};
 
 fn main() -> ExitCode {
@@ -15,6 +16,10 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     if process::leave_the_caller().and_then(|()| process::harden()).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let Ok(keeper) = Keeper::part() else { return ExitCode::FAILURE };
+    if process::give_up_privileges().is_err() {
         return ExitCode::FAILURE;
     }
     process::tune_allocator();
@@ -34,7 +39,7 @@ fn main() -> ExitCode {
         libc::close(null);
         UnixStream::from(OwnedFd::from_raw_fd(conversation))
     };
-    match serve::converse(stream) {
+    match serve::converse(stream, keeper) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

@@ -4,7 +4,7 @@ use std::ffi::{CString, OsStr};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
@@ -181,7 +181,7 @@ fn fusermount_options(source: &str, how: How) -> std::ffi::OsString {
 }
 
 /// The descriptor sent over `socket`; `None` if the other side closed without sending one.
-fn receive_descriptor(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
+pub(crate) fn receive_descriptor(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
     let mut byte = 0u8;
     let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     // As an array of u64 for the alignment of a control message header.
@@ -213,11 +213,38 @@ fn receive_descriptor(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
             || (*header).cmsg_type != libc::SCM_RIGHTS
             || (*header).cmsg_len < libc::CMSG_LEN(size_of::<RawFd>() as u32) as usize
         {
-            return Err(io::Error::other("fusermount3 sent no descriptor"));
+            return Err(io::Error::other("no descriptor was sent"));
         }
         let descriptor = libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned();
         Ok(Some(OwnedFd::from_raw_fd(descriptor)))
     }
+}
+
+/// Sends a descriptor over `socket`.
+pub(crate) fn send_descriptor(socket: &UnixStream, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let mut byte = 0u8;
+    let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // As an array of u64 for the alignment of a control message header.
+    let mut control = [0u64; 8];
+    // SAFETY: takes an integer; the size of one descriptor fits into the buffer.
+    let size = unsafe { libc::CMSG_SPACE(size_of::<RawFd>() as u32) } as usize;
+    // SAFETY: all-zero is a valid value of this plain C structure.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size;
+    // SAFETY: the control buffer has room for one header and one descriptor, so the pointers lead into it; all that
+    // the message points to lives through the call.
+    let sent = unsafe {
+        let header = libc::CMSG_FIRSTHDR(&message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as usize;
+        libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(descriptor.as_raw_fd());
+        libc::sendmsg(socket.as_raw_fd(), &message, libc::MSG_NOSIGNAL)
+    };
+    if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// A failure that nobody outside this program can do anything about.

@@ -2,6 +2,14 @@
 
 use std::io;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use landlock::{
+    ABI, AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetError,
+};
+use mpr_helper::dirs;
+use mpr_helper::protocol::{Request, Taste};
 
 /// Lets the first process end and goes on in a grandchild: the caller has no child left to wait for, and no
 /// terminal can reach us any more. Must be called while there is one thread.
@@ -50,6 +58,98 @@ pub fn harden() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Gives up every privilege there is, and the right to get one by starting a program. Must be called while there is
+/// one thread.
+///
+/// # Errors
+///
+/// The kernel does not let them go.
+pub fn give_up_privileges() -> io::Result<()> {
+    /// `_LINUX_CAPABILITY_VERSION_3`.
+    const VERSION: u32 = 0x2008_0522;
+    // As the kernel has them: version and process (0 is this one), then three sets of 64 in halves, all empty.
+    let (header, none) = ([VERSION, 0], [0_u32; 6]);
+    // SAFETY: integers, and pointers to a header and to sets of the size its version has, which live through the call.
+    unsafe {
+        // Only whoever may give privileges can take them from the programs it starts. Numbers the kernel does not know
+        // are errors without effect.
+        for capability in 0..64 {
+            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+        }
+        libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+        if libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) != 0
+            || libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+        {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Keeps this process from changing files and starting programs that are none of its business, and from taking more
+/// memory than it can have a use for. Must be called while there is one thread. What the kernel does not
+/// offer is left out.
+pub fn confine(request: &Request) {
+    bound_memory(request);
+    let mut places = vec![PathBuf::from("/dev/null"), PathBuf::from(mpr_fuse::DEVICE)];
+    if let Ok(runtime) = dirs::runtime_dir() {
+        // The record, the socket and the lock of the connection, and notes for the audit trail.
+        places.push(runtime);
+    }
+    if let Request::Mount(mount) = request
+        && let Some(trail) = &mount.trail
+    {
+        let trail = mpr::audit::directory(&trail.state);
+        // Its own trouble if it cannot be made: what is lost is then noted in the run-time directory.
+        let _ = dirs::ensure_private(&trail);
+        places.push(trail);
+    }
+    // With a password nobody asks for tickets.
+    if !request.has_password() {
+        places.extend(tickets());
+    }
+    let _ = keep_everything_but(places);
+}
+
+/// Where a Kerberos library may have to keep the tickets it gets: a file, or a directory of them.
+fn tickets() -> Option<PathBuf> {
+    let place = mpr_kerberos::place()?;
+    let path = ["FILE:", "DIR::", "DIR:"].iter().find_map(|kind| place.strip_prefix(kind)).unwrap_or(&place);
+    path.starts_with('/').then(|| PathBuf::from(path))
+}
+
+fn keep_everything_but(places: Vec<PathBuf>) -> Result<(), RulesetError> {
+    /// The newest this knows; older kernels do less.
+    const KNOWN: ABI = ABI::V5;
+    let writes = AccessFs::from_write(KNOWN);
+    let rules = places.into_iter().filter_map(|place| {
+        let file = place.metadata().is_ok_and(|meta| !meta.is_dir());
+        let access = if file { writes & AccessFs::from_file(KNOWN) } else { writes };
+        Some(Ok::<_, RulesetError>(PathBeneath::new(PathFd::new(place).ok()?, access)))
+    });
+    let ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(writes | AccessFs::Execute)?
+        .create()?;
+    ruleset.add_rules(rules)?.restrict_self()?;
+    Ok(())
+}
+
+/// Far more than is needed, and not all of what the machine has.
+fn bound_memory(request: &Request) {
+    /// Threads that wait for something, with their stacks, and what is under way.
+    const USUAL: u64 = 1 << 30;
+    let taste = match request {
+        Request::Mount(mount) => mount.taste,
+        _ => Taste::default(),
+    };
+    let (contents, names) = (taste.cache_mib.unwrap_or(32), taste.cache_names.unwrap_or(100_000));
+    let most = USUAL + (u64::from(contents) << 21) + (u64::from(names) << 10);
+    let most = libc::rlimit { rlim_cur: most, rlim_max: most };
+    // SAFETY: the structure lives through the call. A limit that is lower already stays.
+    unsafe { libc::setrlimit(libc::RLIMIT_DATA, &most) };
 }
 
 /// Keeps the allocator from giving memory back to the kernel and faulting it in again for every large read:

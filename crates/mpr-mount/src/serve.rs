@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mpr_abi::Status;
 use mpr_cache::{Cached, Limits, Options};
 use mpr_fuse::{Config, Session};
-use mpr_helper::connections::{Connections, Unmount, unmount};
+use mpr_helper::connections::{Connections, Unmount};
 use mpr_helper::control::{Order, Reply};
 use mpr_helper::dirs;
 use mpr_helper::frame;
@@ -37,9 +37,11 @@ use zeroize::Zeroizing;
 
 use crate::filesystem::{Look, Mounted};
 use crate::journal;
+use crate::keeper::{self, Keeper};
 use crate::losses::Losses;
 use crate::passwords;
-use crate::place::{self, internal};
+use crate::place::internal;
+use crate::process;
 use crate::proof::{self, Proved};
 
 /// How long a caller may take over its request, and over an order on the control socket.
@@ -91,7 +93,7 @@ impl Caller {
 
 /// Reads one request from `stream`, does it, and answers. Returns when there is nothing left to do, which for
 /// a mount is after it has ended.
-pub fn converse(stream: UnixStream) -> io::Result<()> {
+pub fn converse(stream: UnixStream, keeper: Keeper) -> io::Result<()> {
     stream.set_read_timeout(Some(ASKING))?;
     stream.set_write_timeout(Some(ASKING))?;
     let mut input = stream.try_clone()?;
@@ -109,13 +111,15 @@ pub fn converse(stream: UnixStream) -> io::Result<()> {
             return caller.tell(&Event::Failed(failure));
         }
     };
+    // While there is one thread: what holds for it holds for those it starts.
+    process::confine(&request);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let gone = caller.gone()?;
     // Before there is anything that a signal could leave half done.
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let outcome = runtime.block_on(async {
         tokio::select! {
-            answered = answer(request, password, &caller) => answered,
+            answered = answer(request, password, &caller, keeper) => answered,
             () = gone => Ok(None),
             () = signals.end() => Ok(None),
         }
@@ -171,6 +175,7 @@ async fn answer(
     request: Request,
     password: Option<Zeroizing<String>>,
     caller: &Caller,
+    keeper: Keeper,
 ) -> Reached<Option<Serving>> {
     let on_stage = |stage| caller.stage(stage);
     let gone = |_: io::Error| Failure::new(Status::CANCEL, "the caller has gone");
@@ -212,7 +217,7 @@ async fn answer(
             tell_kept(passwords::forget(&server, &login).await?, caller)
         }
         Request::ListPasswords => tell_kept(passwords::list().await?, caller),
-        Request::Mount(mount) => mount_and_announce(*mount, password, caller).await.map(Some),
+        Request::Mount(mount) => mount_and_announce(*mount, password, caller, keeper).await.map(Some),
         _ => Err(Failure::new(Status::NOT_SUPPORTED, "mpr-mount does not know this request; reinstall mpr")),
     }
 }
@@ -300,6 +305,7 @@ async fn mount_and_announce(
     mut mount: Mount,
     password: Option<Zeroizing<String>>,
     caller: &Caller,
+    keeper: Keeper,
 ) -> Reached<Serving> {
     let slot = Slot::from_stem(&mount.naming.slot)
         .ok_or_else(|| Failure::new(Status::BAD_VALUE, "the name of the connection's record is not one"))?;
@@ -355,7 +361,8 @@ async fn mount_and_announce(
     let Taste { file_mode, directory_mode, .. } = mount.taste;
     let look = Look::of(mount.uid, mount.gid).with_modes(file_mode, directory_mode);
     let filesystem = Mounted::new(remote, Handle::current(), look);
-    let serving = Serving::begin(&mount, slot, connections, lock, filesystem, losses, remark).await?;
+    let serving =
+        Serving::begin(&mount, slot, (connections, lock, keeper), filesystem, losses, remark).await?;
     // From here on a caller that has gone takes the connection with it: nobody would know of it.
     if let Err(error) = caller.tell(&Event::Done { kind: ShareKind::Disk }) {
         return Err(internal("the caller has gone", &error));
@@ -430,6 +437,8 @@ struct Serving {
     /// `None` once everything is cleaned up: then the name is free for another helper, and what is found
     /// under it is no longer ours.
     lock: Mutex<Option<Lock>>,
+    /// Whoever may unmount.
+    keeper: Arc<Keeper>,
     control: tokio::net::UnixListener,
     /// Told when the kernel has nothing more to ask, because the file system was unmounted.
     unmounted: Arc<Notify>,
@@ -443,7 +452,7 @@ impl Drop for Serving {
     /// Whatever way this is left, no mount stays behind that nobody serves.
     fn drop(&mut self) {
         if self.lock.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            let _ = unmount(Path::new(&self.record.mount_point), Unmount::Detach);
+            let _ = self.keeper.unmount(Unmount::Detach);
             self.clean_up();
         }
     }
@@ -453,25 +462,33 @@ impl Serving {
     async fn begin(
         mount: &Mount,
         slot: Slot,
-        connections: Connections,
-        lock: Lock,
+        (connections, lock, keeper): (Connections, Lock, Keeper),
         filesystem: Mounted<Cached<Namespace>>,
         losses: Arc<Losses>,
         remark: Option<String>,
     ) -> Reached<Serving> {
-        let wanted = Path::new(&mount.mount_point);
-        let mount_point = place::prepare(wanted, mount.own_mount_point)?;
-        let as_text = mount_point.to_str().ok_or_else(|| {
-            Failure::new(Status::BAD_LOCALNAME, format!("{} is not UTF-8", mount_point.display()))
-        })?;
         let source = mount.naming.remote.replace('\\', "/");
+        let control = listen(connections.records(), &slot)
+            .map_err(|error| internal("opening the control socket", &error))?;
+        let mounted = keeper.mount(keeper::Mount {
+            mount_point: PathBuf::from(&mount.mount_point),
+            own: mount.own_mount_point,
+            own_parent: mount.naming.local.is_none(),
+            source: source.clone(),
+            read_only: mount.read_only,
+            allow_other: mount.allow_other,
+        });
+        let (mount_point, device) = mounted.inspect_err(|_| {
+            keeper.tidy();
+            connections.records().remove(&slot);
+        })?;
         let record = Record {
             schema: SCHEMA,
             local: mount.naming.local.clone(),
-            mount_point: as_text.to_owned(),
+            mount_point,
             own_mount_point: mount.own_mount_point,
             remote: mount.naming.remote.clone(),
-            source: source.clone(),
+            source,
             provider: mount.naming.provider.clone(),
             user: mount.naming.user.clone(),
             helper: Process::this().map_err(|error| internal("examining this process", &error))?,
@@ -479,23 +496,6 @@ impl Serving {
             since: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             read_only: mount.read_only,
             options: mount.naming.options.clone(),
-        };
-        let control = listen(connections.records(), &slot)
-            .map_err(|error| internal("opening the control socket", &error));
-        let device = match control.as_ref().map_err(Failure::clone) {
-            Ok(_) => place::mount(
-                &mount_point,
-                &source,
-                place::How { read_only: mount.read_only, allow_other: mount.allow_other },
-            ),
-            Err(failure) => Err(failure),
-        };
-        let (control, device) = match (control, device) {
-            (Ok(control), Ok(device)) => (control, device),
-            (Err(failure), _) | (_, Err(failure)) => {
-                connections.forget(&slot, &record);
-                return Err(failure);
-            }
         };
         let unmounted = Arc::new(Notify::new());
         let serving = Serving {
@@ -505,6 +505,7 @@ impl Serving {
             slot,
             record,
             lock: Mutex::new(Some(lock)),
+            keeper: Arc::new(keeper),
             control,
             unmounted: Arc::clone(&unmounted),
             wanted: AtomicBool::new(false),
@@ -619,9 +620,9 @@ impl Serving {
             // It has ended already, and what is mounted there now may be somebody else's.
             return Ok(());
         }
-        let mount_point = self.record.mount_point.clone();
+        let keeper = Arc::clone(&self.keeper);
         // Not on this task: the kernel may have to write something back first, and we are whom it writes to.
-        let unmounted = tokio::task::spawn_blocking(move || unmount(Path::new(&mount_point), how)).await;
+        let unmounted = tokio::task::spawn_blocking(move || keeper.unmount(how)).await;
         match unmounted {
             Ok(Ok(())) => {
                 self.clean_up();
@@ -654,7 +655,8 @@ impl Serving {
             if self.wanted.load(Ordering::Relaxed) {
                 self.connections.records().leave(&self.slot);
             }
-            self.connections.forget(&self.slot, &self.record);
+            self.keeper.tidy();
+            self.connections.records().remove(&self.slot);
             *lock = None;
         }
     }

@@ -884,3 +884,65 @@ fn a_helper_started_by_hand_says_who_starts_it() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("mpr connect"));
 }
+
+/// The line of a file below `/proc/<pid>` that begins like this.
+fn line_of(pid: u32, file: &str, begin: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(begin));
+    line.unwrap_or_else(|| panic!("{begin} is not in {text}")).trim().to_owned()
+}
+
+#[test]
+fn whoever_hears_the_server_has_no_privileges_and_can_get_none() {
+    let mounted = Mounted::share("rw");
+    let pid = mounted.connection().unwrap().record.helper.pid;
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+        assert_eq!(u64::from_str_radix(&line_of(pid, "status", set), 16), Ok(0), "{set}");
+    }
+    assert_eq!(line_of(pid, "status", "NoNewPrivs:"), "1");
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let thread = thread.unwrap().file_name().into_string().unwrap().parse().unwrap();
+        assert_eq!(u64::from_str_radix(&line_of(thread, "status", "CapEff:"), 16), Ok(0));
+    }
+    let core = line_of(pid, "limits", "Max core file size");
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    let data = line_of(pid, "limits", "Max data size");
+    assert!(data.split_whitespace().next().unwrap().parse::<u64>().unwrap() < 2 << 30, "{data}");
+    // It has the device, sockets and what the runtime waits with, and nothing else.
+    for open in fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
+        let Ok(target) = fs::read_link(open.unwrap().path()) else { continue };
+        let target = target.to_str().unwrap().to_owned();
+        let ours = mounted.runtime.path().join("connections/drive-z.lock");
+        let known = ["/dev/null", "/dev/fuse", "socket:[", "anon_inode:", "pipe:["];
+        let known = known.iter().any(|known| target.starts_with(known));
+        assert!(known || target == ours.to_str().unwrap() || target.ends_with("/mountinfo"), "{target}");
+    }
+}
+
+#[test]
+fn the_part_that_mounts_ends_with_the_part_that_serves() {
+    let mounted = Mounted::share("rw");
+    let helper = mounted.connection().unwrap().record.helper;
+    let keeper: u32 = line_of(helper.pid, "status", "PPid:").parse().unwrap();
+    assert_eq!(line_of(keeper, "status", "Name:"), "mpr-keeper");
+    let is_there = |pid: u32| {
+        let state = fs::read_to_string(format!("/proc/{pid}/status"));
+        state.is_ok_and(|state| state.contains("mpr-keeper") && !state.contains("State:\tZ"))
+    };
+    let open = fs::read_dir(format!("/proc/{keeper}/fd")).unwrap();
+    let open = open.filter_map(|open| fs::read_link(open.unwrap().path()).ok());
+    assert!(
+        open.into_iter().all(|open| open != Path::new("/dev/fuse")),
+        "a dead helper is to leave a dead mount"
+    );
+    // Asked to end together with everything else, it waits for the other part to be done.
+    signal(keeper, "TERM");
+    mounted.unmount();
+    eventually("the helper has ended", || !helper.is_alive());
+    eventually("the keeper has ended", || !is_there(keeper));
+    assert!(mounted.is_gone());
+}
+
+fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
+}

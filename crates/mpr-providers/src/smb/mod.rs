@@ -59,8 +59,8 @@ const OPTIMAL_SIZE: u32 = 1 << 20;
 const REQUEST: Duration = Duration::from_secs(60);
 /// How long a helper may take to end a connection: the kernel may have to write back first.
 const UNMOUNT: Duration = Duration::from_secs(60);
-/// How long it may take when forced.
-const FORCED: Duration = Duration::from_secs(3);
+/// How long it may take when forced: whoever forces has waited enough, and is done within a second.
+const FORCED: Duration = Duration::from_millis(700);
 /// The longest name of a share.
 const MAX_SHARE: usize = 80;
 /// The longest name of a server.
