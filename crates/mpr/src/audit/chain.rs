@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::io::{self, Read};
 
 /// SHA-256 of a line, without its line feed.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +17,17 @@ impl Digest {
     #[must_use]
     pub fn of(line: &[u8]) -> Self {
         Digest(Sha256::digest(line).into())
+    }
+
+    /// The digest of everything there is to be read.
+    pub(super) fn of_everything(mut from: impl Read) -> io::Result<Self> {
+        let (mut digest, mut piece) = (Sha256::new(), [0; 16 << 10]);
+        loop {
+            match from.read(&mut piece)? {
+                0 => return Ok(Digest(digest.finalize().into())),
+                read => digest.update(&piece[..read]),
+            }
+        }
     }
 
     /// Reads 64 hexadecimal digits.
@@ -65,6 +77,7 @@ mod tests {
     fn a_digest_is_the_published_one_and_comes_back_from_its_text() {
         let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Digest::of(b"abc").to_string(), text);
+        assert_eq!(Digest::of_everything(&b"abc"[..]).unwrap().to_string(), text);
         assert_eq!(Digest::parse(text), Some(Digest::of(b"abc")));
         for wrong in ["", "ba", &text.to_uppercase(), &text.replace('b', "é")] {
             assert_eq!(Digest::parse(wrong), None, "{wrong}");

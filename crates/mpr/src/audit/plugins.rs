@@ -85,9 +85,7 @@ impl Plugin {
         if !meta.is_file() || meta.len() > BIGGEST {
             return None;
         }
-        let mut bytes = Vec::new();
-        file.take(BIGGEST).read_to_end(&mut bytes).ok()?;
-        Some(Digest::of(&bytes))
+        Digest::of_everything(file.take(BIGGEST)).ok()
     }
 }
 
