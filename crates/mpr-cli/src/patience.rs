@@ -75,7 +75,8 @@ fn watch(mut stream: UnixStream, what: Option<String>) {
 /// What is waited for, and the step it has come to. A step that is not known is not made up.
 fn told(what: &str, step: Option<Stage>) -> String {
     let step = match step {
-        Some(Stage::Connecting) => ": looking up the server and reaching it",
+        Some(Stage::Resolving) => ": looking up the server's address",
+        Some(Stage::Connecting) => ": reaching the server",
         Some(Stage::Authenticating) => ": proving who you are",
         Some(Stage::Opening) => ": asking for the share",
         Some(Stage::Mounting) => ": mounting it",

@@ -358,6 +358,10 @@ impl World {
 
 #[test]
 fn close_reports_a_write_that_found_the_disk_full_and_it_is_on_record() {
+    // A disk can be made small by root alone.
+    if mpr_helper::dirs::effective_uid() != 0 {
+        return;
+    }
     let world = World::new();
     let _full = SmallDisk::at(world.samba.data("rw").join("full"));
     world.connect_rw(&[]);

@@ -234,7 +234,9 @@ impl Request {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Stage {
-    /// Looking up the server's address and reaching it.
+    /// Looking up the server's address.
+    Resolving,
+    /// Reaching it.
     Connecting,
     /// Proving who the user is.
     Authenticating,
@@ -255,6 +257,7 @@ impl Stage {
             2 => Some(Stage::Authenticating),
             3 => Some(Stage::Opening),
             4 => Some(Stage::Mounting),
+            5 => Some(Stage::Resolving),
             _ => None,
         }
     }
@@ -267,6 +270,7 @@ impl Stage {
             Some(Stage::Authenticating) => 2,
             Some(Stage::Opening) => 3,
             Some(Stage::Mounting) => 4,
+            Some(Stage::Resolving) => 5,
         };
         NOW.store(number, Ordering::Relaxed);
     }

@@ -920,6 +920,20 @@ fn whoever_hears_the_server_has_no_privileges_and_can_get_none() {
 }
 
 #[test]
+fn a_connection_keeps_no_more_than_it_was_told_to() {
+    let mounted = Mounted::to_taste("rw", Taste { cache_mib: Some(4), ..Taste::default() });
+    let (here, there) = mounted.place("kept-little");
+    fs::write(there.join("big"), pattern(24 << 20)).unwrap();
+    // While it is open it is kept, as far as there is room.
+    let mut file = File::open(here.join("big")).unwrap();
+    let mut read = Vec::new();
+    file.read_to_end(&mut read).unwrap();
+    assert!(read == pattern(24 << 20));
+    let kept = mounted.health().bytes_kept;
+    assert!(kept > 0 && kept <= 4 << 20, "{kept}");
+}
+
+#[test]
 fn the_part_that_mounts_ends_with_the_part_that_serves() {
     let mounted = Mounted::share("rw");
     let helper = mounted.connection().unwrap().record.helper;

@@ -1,11 +1,14 @@
 //! Reaching a server by name: each of its addresses gets a chance, and the first that answers is taken.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use mpr_helper::protocol::Stage;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+
+use crate::session::OnStage;
 
 /// The most addresses of a name that are tried.
 const MOST_ADDRESSES: usize = 8;
@@ -13,13 +16,23 @@ const MOST_ADDRESSES: usize = 8;
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Connects to a host. `NotFound` means that there is no such host, `ConnectionRefused` that nothing listens there,
-/// `TimedOut` that it does not answer.
-pub(crate) async fn dial(host: &str, port: u16, patience: Duration) -> io::Result<TcpStream> {
-    tokio::time::timeout(patience, within(host, port)).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+/// `TimedOut` that it does not answer. Says when the address of a name is looked up, and when it is known.
+pub(crate) async fn dial(
+    host: &str,
+    port: u16,
+    patience: Duration,
+    on_stage: OnStage<'_>,
+) -> io::Result<TcpStream> {
+    let dialled = tokio::time::timeout(patience, within(host, port, on_stage));
+    dialled.await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn within(host: &str, port: u16) -> io::Result<TcpStream> {
+async fn within(host: &str, port: u16, on_stage: OnStage<'_>) -> io::Result<TcpStream> {
+    if host.parse::<IpAddr>().is_err() {
+        on_stage(Stage::Resolving);
+    }
     let found = tokio::net::lookup_host((host, port)).await.map_err(|_| io::ErrorKind::NotFound)?;
+    on_stage(Stage::Connecting);
     let mut addresses = in_turn(found.collect());
     addresses.truncate(MOST_ADDRESSES);
     let mut attempts = JoinSet::new();
@@ -80,13 +93,21 @@ mod tests {
     async fn what_is_wrong_with_a_host_is_said() {
         let patience = Duration::from_secs(20);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stages = std::sync::Mutex::new(Vec::new());
         let port = listener.local_addr().unwrap().port();
-        assert!(dial("127.0.0.1", port, patience).await.is_ok());
+        let told = |stage| stages.lock().unwrap().push(stage);
+        assert!(dial("localhost", port, patience, &told).await.is_ok());
+        assert_eq!(*stages.lock().unwrap(), [Stage::Resolving, Stage::Connecting]);
+        let port = listener.local_addr().unwrap().port();
+        assert!(dial("127.0.0.1", port, patience, &|_| {}).await.is_ok());
         drop(listener);
         assert_eq!(
-            dial("127.0.0.1", port, patience).await.unwrap_err().kind(),
+            dial("127.0.0.1", port, patience, &|_| {}).await.unwrap_err().kind(),
             io::ErrorKind::ConnectionRefused
         );
-        assert_eq!(dial("no such host", 1, patience).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            dial("no such host", 1, patience, &|_| {}).await.unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }

@@ -157,8 +157,7 @@ impl Signed {
         previous: Option<SessionId>,
         on_stage: OnStage<'_>,
     ) -> Reached<Signed> {
-        on_stage(Stage::Connecting);
-        let stream = crate::dial::dial(&target.host, target.port.unwrap_or(PORT), CONNECT_PATIENCE)
+        let stream = crate::dial::dial(&target.host, target.port.unwrap_or(PORT), CONNECT_PATIENCE, on_stage)
             .await
             .map_err(|error| unreachable(target, &error))?;
         let tap = Tap::new(stream, client);
