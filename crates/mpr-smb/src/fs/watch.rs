@@ -28,6 +28,9 @@ use crate::{locked, wire};
 /// server tells of everything: Samba says nothing of what is merely written.
 const WATCHED: Duration = Duration::from_secs(5);
 const UNWATCHED: Duration = Duration::from_secs(1);
+/// How long the server may collect what was done here before it is asked again: it tells of each thing otherwise, and
+/// is then busier telling than doing.
+const COLLECTING: Duration = Duration::from_millis(50);
 /// Names, lengths, times and attributes, but not the times of reading.
 const CHANGES: u32 = 0x5F;
 const WHOLE_TREE: u16 = 1;
@@ -57,8 +60,20 @@ struct Watch {
     generation: Option<u64>,
     root: Option<Grip>,
     question: Option<Pending>,
+    /// It is not asked before.
+    not_before: Option<Instant>,
     /// The server does not answer it.
     refused: bool,
+}
+
+/// What the server had to tell.
+enum Told {
+    /// Something that others have done, or may have done.
+    News,
+    /// Only what was done here.
+    Echoes,
+    /// It does not tell, and need not be asked again.
+    Nothing,
 }
 
 impl SmbFs {
@@ -124,13 +139,15 @@ impl SmbFs {
                 watch.generation = Some(link.generation);
                 continue;
             }
-            if watch.question.is_none() && !watch.refused {
+            let now = Instant::now();
+            watch.not_before = watch.not_before.filter(|when| *when > now);
+            if watch.question.is_none() && watch.not_before.is_none() && !watch.refused {
                 let asked = self.ask_what_changes(&link, &mut watch).await;
                 watch.refused = asked.is_err();
                 let watched = if watch.refused { 0 } else { link.generation + 1 };
                 self.news.watched.store(watched, Ordering::Relaxed);
             }
-            let due = locked(&self.news.echoes).next_due();
+            let (due, not_before) = (locked(&self.news.echoes).next_due(), watch.not_before);
             tokio::select! {
                 broken = link.channel().next_break() => match broken {
                     Some(body) => self.taken_back(&link, &body),
@@ -139,12 +156,17 @@ impl SmbFs {
                 answered = answer(&mut watch.question) => {
                     let question = watch.question.take();
                     if answered.is_ok() && let Some(question) = question {
-                        watch.refused = !self.told(&link, question);
+                        match self.told(&link, question) {
+                            Told::News => {}
+                            Told::Echoes => watch.not_before = Some(Instant::now() + COLLECTING),
+                            Told::Nothing => watch.refused = true,
+                        }
                     }
                 }
                 () = link.channel().lost() => self.news.watched.store(0, Ordering::Relaxed),
                 () = self.news.more.notified() => {}
                 () = at(due) => self.tell_of_echoes(),
+                () = at(not_before) => {}
             }
         }
     }
@@ -188,12 +210,9 @@ impl SmbFs {
         Ok(())
     }
 
-    /// The server has answered what changes. Says whether it is worth asking again.
-    fn told(&self, link: &Link, question: Pending) -> bool {
-        let answer = match question.take() {
-            Ok(answer) => answer,
-            Err(_) => return false,
-        };
+    /// The server has answered what changes.
+    fn told(&self, link: &Link, question: Pending) -> Told {
+        let Ok(answer) = question.take() else { return Told::Nothing };
         let changes = match answer.status {
             TOO_MANY => None,
             _ => match link.judge(answer) {
@@ -204,35 +223,39 @@ impl SmbFs {
                 Err(_) => {
                     self.news.watched.store(0, Ordering::Relaxed);
                     self.tell(Event::Missed);
-                    return false;
+                    return Told::Nothing;
                 }
             },
         };
-        match changes {
-            Some(changes) => changes.into_iter().for_each(|(what, path)| self.changed(link, what, path)),
-            None => self.tell(Event::Missed),
+        let Some(changes) = changes else {
+            self.tell(Event::Missed);
+            return Told::News;
+        };
+        let news = changes.into_iter().filter_map(|(what, path)| self.news_of(link, what, path));
+        let mut told = Told::Echoes;
+        for event in news {
+            told = Told::News;
+            self.tell(event);
         }
-        true
+        told
     }
 
-    fn changed(&self, link: &Link, what: What, path: String) {
+    /// What somebody else has done, if it was somebody else.
+    fn news_of(&self, link: &Link, what: What, path: String) -> Option<Event> {
         if path.rsplit('/').next().is_some_and(|name| name.starts_with(wire::REMOVED_PREFIX)) {
-            return;
+            return None;
         }
         let now = Instant::now();
         match what {
-            What::Given | What::Taken => {
-                if locked(&self.news.echoes).is_news_of_name(&path, what == What::Given, now) {
-                    self.tell(Event::Renamed { path });
-                }
-            }
+            What::Given | What::Taken => locked(&self.news.echoes)
+                .is_news_of_name(&path, what == What::Given, now)
+                .then_some(Event::Renamed { path }),
             What::Contents => {
                 // Nobody else has changed a file whose lease is held.
                 let leased = locked(&self.leases).known(&path);
                 let held = leased.is_some_and(|leased| leased.now(link.generation).read);
-                if !held && locked(&self.news.echoes).is_news_of_contents(&path, now) {
-                    self.tell(Event::Changed { path });
-                }
+                (!held && locked(&self.news.echoes).is_news_of_contents(&path, now))
+                    .then_some(Event::Changed { path })
             }
         }
     }
