@@ -119,7 +119,11 @@ impl Names {
         // What was there before and is not listed any more is gone.
         directory.entries.retain(|_, known| known.attributes.is_none() || known.asked.moment >= asked.moment);
         self.len -= before - directory.entries.len();
-        let there = directory.entries.values().filter(|known| known.attributes.is_some()).count();
+        let there = directory
+            .entries
+            .iter()
+            .filter(|(name, known)| !name.is_empty() && known.attributes.is_some())
+            .count();
         // Some of it may have had to make room meanwhile.
         directory.listed = (there == count).then_some(asked);
     }
@@ -173,6 +177,24 @@ impl Names {
         if undisturbed {
             let asked = self.ask();
             self.learn(path, now, asked);
+        }
+    }
+
+    /// The same for what was made, and what the directory it is in is now, if that is known and nothing else has
+    /// happened in there since `before`.
+    pub(crate) fn made(
+        &mut self,
+        path: &str,
+        now: Attributes,
+        directory: Option<Attributes>,
+        before: Moment,
+    ) {
+        let (parent, _) = split(path);
+        let undisturbed = self.moments.name(parent) < before;
+        self.changed(path, Some(now), before);
+        if undisturbed && directory.is_some() {
+            let asked = self.ask();
+            self.learn(parent, directory, asked);
         }
     }
 
@@ -333,6 +355,21 @@ mod tests {
         assert_eq!(names.find("d/a", LONG), None);
         names.touch("d/x");
         assert_eq!(names.listing("d", LONG), None);
+    }
+
+    #[test]
+    fn a_directory_is_what_the_last_that_was_made_in_it_says() {
+        let mut names = Names::new(100);
+        let directory = |id| Attributes { kind: Kind::Directory, ..thing(id) };
+        let before = names.touch("d/a");
+        names.made("d/a", thing(5), Some(directory(1)), before);
+        assert_eq!(names.find("d", LONG), Some(Some(directory(1))));
+        // Two at once: neither answer is known to be the last.
+        let (one, other) = (names.touch("d/b"), names.touch("d/c"));
+        names.made("d/b", thing(6), Some(directory(1)), one);
+        names.made("d/c", thing(7), Some(directory(1)), other);
+        assert_eq!(names.find("d", LONG), None);
+        assert_eq!(names.find("d/c", LONG), Some(Some(thing(7))));
     }
 
     #[test]

@@ -82,18 +82,21 @@ impl<R: RemoteFs> Inner<R> {
         }
     }
 
-    /// Does what gives `path` to something new.
+    /// Does what gives `path` to something new. `made` says what that is, and what its directory is now.
     async fn make<T>(
         self: &Arc<Self>,
         path: &str,
         work: impl Future<Output = Result<T>>,
-        made: impl Fn(&T) -> Attributes,
+        made: impl Fn(&T) -> (Attributes, Option<Attributes>),
     ) -> Result<T> {
         let before = locked(&self.names).touch(path);
         let done = work.await;
         let mut names = locked(&self.names);
         match &done {
-            Ok(done) => names.changed(path, Some(made(done)), before),
+            Ok(done) => {
+                let (now, directory) = made(done);
+                names.made(path, now, directory, before);
+            }
             // It may have happened.
             Err(_) => drop(names.touch(path)),
         }
@@ -240,7 +243,9 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
             _quiet = inner.all_quiet(inner.dirty_at(path)).await;
         }
         let asked = inner.ask();
-        let (lower, now) = inner.make(path, inner.lower.create(path, creation), |(_, now)| *now).await?;
+        let (lower, now, _) = inner
+            .make(path, inner.lower.create_telling(path, creation), |(_, now, directory)| (*now, *directory))
+            .await?;
         // What is new cannot have been changed meanwhile.
         let asked = if creation.exclusive { inner.ask() } else { asked };
         let handle = inner.opened(lower, path, creation.access, now, asked);
@@ -300,7 +305,7 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     }
 
     async fn make_directory(&self, path: &str) -> Result<Attributes> {
-        self.inner.make(path, self.inner.lower.make_directory(path), |now| *now).await
+        self.inner.make(path, self.inner.lower.make_directory(path), |now| (*now, None)).await
     }
 
     async fn remove_directory(&self, path: &str) -> Result<()> {
@@ -374,14 +379,14 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     }
 
     async fn make_symlink(&self, path: &str, target: &str) -> Result<Attributes> {
-        self.inner.make(path, self.inner.lower.make_symlink(path, target), |now| *now).await
+        self.inner.make(path, self.inner.lower.make_symlink(path, target), |now| (*now, None)).await
     }
 
     async fn link(&self, path: &str, also: &str) -> Result<Attributes> {
         let inner = &self.inner;
         let _quiet = inner.all_quiet(inner.dirty_at(path)).await;
         locked(&inner.names).touch(path);
-        let linked = inner.make(also, inner.lower.link(path, also), |now| *now).await;
+        let linked = inner.make(also, inner.lower.link(path, also), |now| (*now, None)).await;
         let mut names = locked(&inner.names);
         names.touch(path);
         if let Ok(now) = &linked {

@@ -19,6 +19,7 @@ const DURABLE: &[u8] = b"DHnQ";
 const DURABLE_AGAIN: &[u8] = b"DHnC";
 const DURABLE_2: &[u8] = b"DH2Q";
 const DURABLE_2_AGAIN: &[u8] = b"DH2C";
+const NUMBER: &[u8] = b"QFid";
 const PERSISTENT: u32 = 2;
 
 /// What a server says of a lease.
@@ -65,6 +66,18 @@ pub(crate) fn granted_lease(contexts: &[u8]) -> Option<Granted> {
         breaking: word(20)? & BREAKING != 0,
         epoch: data.get(48..50).and_then(|epoch| Some(u16::from_le_bytes(*epoch.first_chunk()?))),
     })
+}
+
+/// Asks for the number of the file.
+pub(crate) fn number() -> CreateContext {
+    CreateContext::new(NUMBER, Vec::new())
+}
+
+/// What the answer to CREATE says it is, if it does.
+pub(crate) fn told_number(contexts: &[u8]) -> Option<u64> {
+    let contexts = parse_contexts(contexts).ok()?;
+    let number = u64::from_le_bytes(*find(&contexts, NUMBER)?.data.first_chunk()?);
+    (number != 0).then_some(number)
 }
 
 /// Asks for a handle that outlasts its connection.
@@ -132,6 +145,15 @@ mod tests {
         let short = CreateContext::new(LEASE, vec![1; 19]);
         assert_eq!(granted_lease(&pack_contexts(&[short])), None);
         assert_eq!(granted_lease(&[1; 5]), None);
+    }
+
+    #[test]
+    fn a_number_is_what_the_server_says_or_none() {
+        let told = |data: &[u8]| told_number(&pack_contexts(&[CreateContext::new(NUMBER, data.to_vec())]));
+        assert_eq!(told(&[7, 0, 0, 0, 0, 0, 0, 1, 9, 9]), Some(7 | 1 << 56));
+        assert_eq!(told(&[0; 32]), None);
+        assert_eq!(told(&[7; 7]), None);
+        assert_eq!(told_number(&pack_contexts(&[lease([1; 16], 7, true)])), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ use mpr_remotefs::{
     Access, Allocation, Attributes, Browse, Changes, Creation, Entry, Event, Lease, Lock, Reached, RemoteFs,
     Result, Seek, SetMode, Space,
 };
-use smb2::msg::create::{CreateDisposition, CreateRequest, CreateResponse};
+use smb2::msg::create::{CreateAction, CreateDisposition, CreateRequest, CreateResponse};
 use smb2::msg::create_context::pack_contexts;
 use smb2::msg::query_info::QueryInfoResponse;
 use smb2::pack::Pack;
@@ -318,6 +318,9 @@ impl SmbFs {
             asked.extend(durable.map(contexts::durable));
             create.requested_oplock_level = OplockLevel::Lease;
         }
+        if create.create_disposition != CreateDisposition::FileOpen {
+            asked.push(contexts::number());
+        }
         create.create_contexts = pack_contexts(&asked);
         self.opened_by(link, create, leased, durable).await
     }
@@ -331,12 +334,27 @@ impl SmbFs {
     ) -> Asked<Opened> {
         let breaks = leased.as_ref().map_or(0, |leased| leased.breaks());
         let identity = wire::query_identity(FileId::SENTINEL);
-        let answers = link.chain(&[(Command::Create, &create), (Command::QueryInfo, &identity)]).await?;
-        let mut answers = answers.into_iter();
+        // What is new is told its number with the answer, and has one name.
+        let asked: &[(Command, &dyn Pack)] = match create.create_disposition {
+            CreateDisposition::FileOpen => &[(Command::Create, &create), (Command::QueryInfo, &identity)],
+            _ => &[(Command::Create, &create)],
+        };
+        let mut answers = link.chain(asked).await?.into_iter();
         let created: CreateResponse = parse(&answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
         let kept = durable.and_then(|durable| contexts::granted_durable(&created.create_contexts, durable));
         let grip = Grip::on(link, created.file_id, kept);
-        let identity = answers.next().and_then(|body| identity_in(&body.ok()?)).unwrap_or(Identity::UNKNOWN);
+        let new = (created.create_action == CreateAction::FileCreated)
+            .then(|| contexts::told_number(&created.create_contexts))
+            .flatten();
+        let identity = match (new, answers.next()) {
+            (Some(number), _) => Some(Identity { number, links: 1 }),
+            (None, Some(answer)) => answer.ok().as_deref().and_then(identity_in),
+            (None, None) => {
+                let answer = link.ask(Command::QueryInfo, &wire::query_identity(grip.id), 0).await;
+                answer.ok().as_deref().and_then(identity_in)
+            }
+        };
+        let identity = identity.unwrap_or(Identity::UNKNOWN);
         if let Some(leased) = &leased {
             let granted = contexts::granted_lease(&created.create_contexts);
             leased.granted(link.generation, identity.number, granted, breaks);
@@ -429,6 +447,21 @@ impl RemoteFs for SmbFs {
 
     async fn create(&self, path: &str, creation: Creation) -> Result<(SmbFile, Attributes)> {
         self.create_file(path, creation).await
+    }
+
+    async fn create_telling(
+        &self,
+        path: &str,
+        creation: Creation,
+    ) -> Result<(SmbFile, Attributes, Option<Attributes>)> {
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        // Both are under way at once, and the server does one after the other.
+        let (created, directory) =
+            tokio::join!(self.create_file(path, creation), self.directory_facts(directory));
+        let (file, now) = created?;
+        // If it was the other way round, the directory has not heard of the file.
+        let directory = directory.ok().filter(|directory| directory.modified >= now.created);
+        Ok((file, now, directory))
     }
 
     async fn read(&self, file: &SmbFile, offset: u64, len: usize) -> Result<Bytes> {
