@@ -70,6 +70,8 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
+    // Not inlined: the thread's record would be looked up also where there is only one provider to ask.
+    #[inline(never)]
     pub(crate) fn new() -> Self {
         Witness { before: current(), written: WRITTEN.get(), answers: SmallVec::new() }
     }
