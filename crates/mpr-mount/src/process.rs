@@ -169,3 +169,34 @@ pub fn is_terminal(descriptor: RawFd) -> bool {
     // SAFETY: takes an integer.
     unsafe { libc::isatty(descriptor) == 1 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::process::Command;
+
+    #[test]
+    fn what_is_confined_writes_where_it_may_and_starts_nothing() {
+        if mpr_helper::sandbox::landlock().is_none() {
+            return;
+        }
+        let base = tempfile::tempdir().unwrap();
+        let (ours, others) = (base.path().join("ours"), base.path().join("others"));
+        fs::create_dir(&ours).unwrap();
+        let file = base.path().join("tickets");
+        fs::write(&file, "old").unwrap();
+        // It holds for the thread, and the other tests are not to be confined.
+        let confined = std::thread::spawn(move || {
+            keep_everything_but(vec![ours.clone(), file.clone()]).unwrap();
+            fs::write(ours.join("f"), "x").unwrap();
+            fs::rename(ours.join("f"), ours.join("g")).unwrap();
+            fs::write(&file, "new").unwrap();
+            assert_eq!(fs::read(&file).unwrap(), b"new");
+            let denied =
+                [fs::write(&others, "x"), fs::remove_file(&file), Command::new("true").status().map(drop)];
+            denied.map(|denied| denied.unwrap_err().kind())
+        });
+        assert_eq!(confined.join().unwrap(), [io::ErrorKind::PermissionDenied; 3]);
+    }
+}
