@@ -35,6 +35,12 @@ impl Until {
         }
     }
 
+    /// Whether it is to be written although the disk is busy. Whoever waits for the disk in any case has it written with
+    /// all others when their turn comes.
+    fn is_hurried(self) -> bool {
+        self != Until::OnDisk
+    }
+
     /// How long others are waited for who write.
     fn patience(self) -> Duration {
         self.deadline().map_or(PATIENCE, |deadline| deadline.saturating_duration_since(Instant::now()))
@@ -79,6 +85,8 @@ struct Waiting {
     operation: Option<String>,
     /// Whether it is to be on disk.
     lasting: bool,
+    /// Whether it is written as soon as possible, rather than with others when it can be put on disk.
+    hurried: bool,
 }
 
 impl State {
@@ -155,8 +163,14 @@ impl Queue {
         let mut state = self.lock();
         state.tickets += 1;
         let ticket = state.tickets;
-        let lasting = until != Until::Written;
-        state.waiting.push(Waiting { ticket, body, operation: operation.map(str::to_owned), lasting });
+        let (lasting, hurried) = (until != Until::Written, until.is_hurried());
+        state.waiting.push(Waiting {
+            ticket,
+            body,
+            operation: operation.map(str::to_owned),
+            lasting,
+            hurried,
+        });
         loop {
             if let Some(result) = state.results.remove(&ticket) {
                 return result.map(Came::There);
@@ -165,7 +179,8 @@ impl Queue {
             if left.is_some_and(|left| left.is_zero()) {
                 return state.give_up(ticket, operation);
             }
-            if !state.writing && state.waiting.iter().any(|waiting| waiting.ticket == ticket) {
+            let may_write = !state.writing && (hurried || !state.syncing);
+            if may_write && state.waiting.iter().any(|waiting| waiting.ticket == ticket) {
                 state = self.write_all(state, ticket, until, lost);
             } else if !state.syncing && state.written.iter().any(|(written, _)| *written == ticket) {
                 state = self.sync_all(state, until, lost);
@@ -226,6 +241,12 @@ impl Queue {
                 unrecorded.extend(tickets.filter_map(|ticket| state.finish(ticket, Err(error.clone()))));
             }
         }
+        // Whoever wrote this puts it on disk next: others need not wake up for nothing.
+        let is_news =
+            |state: &State| !state.results.is_empty() || state.waiting.iter().any(|one| one.hurried);
+        if until != Until::OnDisk || is_news(&state) {
+            self.changed.notify_all();
+        }
         self.told(state, unrecorded, lost)
     }
 
@@ -260,17 +281,17 @@ impl Queue {
                 files.into_iter().for_each(|file| file.join(&mut state.files));
             }
         }
+        self.changed.notify_all();
         self.told(state, unrecorded, lost)
     }
 
-    /// Notes operations that nobody waits for and that were not recorded after all, and wakes the others.
+    /// Notes operations that nobody waits for and that were not recorded after all.
     fn told<'a>(
         &'a self,
         state: MutexGuard<'a, State>,
         unrecorded: Vec<Option<String>>,
         lost: Option<&Path>,
     ) -> MutexGuard<'a, State> {
-        self.changed.notify_all();
         let (Some(lost), false) = (lost, unrecorded.is_empty()) else { return state };
         drop(state);
         for operation in unrecorded {
