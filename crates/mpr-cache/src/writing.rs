@@ -159,7 +159,8 @@ impl<R: RemoteFs> Inner<R> {
     async fn send(&self, batch: &Batch<Handle<R::File>>) -> Result<()> {
         let file = &batch.owner.lower;
         let written = self.lower.write(file, batch.offset, batch.data.clone()).await;
-        let Err(Errno::LOST | Errno::TIMED_OUT) = written else { return written };
+        // What was not answered in time is not tried again: whoever waits has waited as long as it was promised.
+        let Err(Errno::LOST) = written else { return written };
         // Asking makes the connection again, and shows whether file and lease are still the same.
         if self.lower.stat_open(file).await.is_ok()
             && self.lease_of(&batch.owner, &mut batch.owner.body.state()).write
