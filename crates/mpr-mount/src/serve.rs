@@ -48,6 +48,8 @@ use crate::proof::{self, Proved};
 const ASKING: Duration = Duration::from_secs(10);
 /// How long reaching a server may take in all.
 const REACHING: Duration = Duration::from_secs(40);
+/// How long a helper whose connection has ended may take to be gone.
+const LEAVING: Duration = Duration::from_millis(300);
 /// How long a killed helper may take to be gone.
 const DYING: Duration = Duration::from_secs(2);
 /// How long saying goodbye to the server may take: whoever still has a file open is let go only afterwards.
@@ -408,8 +410,13 @@ impl Lock {
                     return Err(wrong(error));
                 }
                 // A process that was killed still holds what it held until the last of its threads is gone.
-                let dying = matches!(records.read(slot), Ok(Some(record)) if !record.helper.is_alive());
-                if !dying || begun.elapsed() > DYING {
+                // One whose connection has ended takes its record away shortly before it lets go.
+                let patience = match records.read(slot) {
+                    Ok(Some(record)) if !record.helper.is_alive() => DYING,
+                    Ok(None) => LEAVING,
+                    _ => Duration::ZERO,
+                };
+                if begun.elapsed() >= patience {
                     return Ok(None);
                 }
                 thread::sleep(Duration::from_millis(5));
