@@ -80,9 +80,10 @@ impl SmbFs {
         for shape in SHAPES {
             match copying.run(len, shape).await {
                 Err(Trouble::Status(NtStatus::INVALID_PARAMETER)) => {}
-                done => {
+                copied => {
+                    let copied = copied?;
                     to.0.clock.has_written(target).await;
-                    return Ok(done?);
+                    return Ok(copied);
                 }
             }
         }
