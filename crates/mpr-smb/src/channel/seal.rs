@@ -5,14 +5,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aes::{Aes128, Aes256};
+use aes_gcm::Aes128Gcm;
 use aes_gcm::aead::array::Array;
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::aead::{AeadInOut, KeyInit};
-use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use ccm::Ccm;
 use ccm::consts::{U11, U16};
 use cmac::{Cmac, Mac};
 use hmac::Hmac;
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use sha2::Sha256;
 use smb2::client::{Cipher, Session};
 use smb2::crypto::signing::SigningAlgorithm;
@@ -41,6 +42,7 @@ pub(crate) struct Seal {
 enum Signer {
     Hmac(Box<Hmac<Sha256>>),
     Cmac(Box<Cmac<Aes128>>),
+    /// Not of the crate that encrypts with the same cipher: over what is only authenticated it takes three times as long.
     Gmac(Box<Aes128Gcm>),
 }
 
@@ -53,9 +55,9 @@ struct Crypt {
 
 enum Lock {
     Ccm128(Box<Ccm<Aes128, U16, U11>>),
-    Gcm128(Box<Aes128Gcm>),
     Ccm256(Box<Ccm<Aes256, U16, U11>>),
-    Gcm256(Box<Aes256Gcm>),
+    /// With a key of either length.
+    Gcm(Box<LessSafeKey>),
 }
 
 impl std::fmt::Debug for Seal {
@@ -199,41 +201,46 @@ impl Lock {
     fn new(cipher: Cipher, key: &[u8]) -> Result<Lock, Forged> {
         Ok(match cipher {
             Cipher::Aes128Ccm => Lock::Ccm128(Box::new(Ccm::new_from_slice(key).map_err(|_| Forged)?)),
-            Cipher::Aes128Gcm => Lock::Gcm128(Box::new(Aes128Gcm::new_from_slice(key).map_err(|_| Forged)?)),
             Cipher::Aes256Ccm => Lock::Ccm256(Box::new(Ccm::new_from_slice(key).map_err(|_| Forged)?)),
-            Cipher::Aes256Gcm => Lock::Gcm256(Box::new(Aes256Gcm::new_from_slice(key).map_err(|_| Forged)?)),
+            Cipher::Aes128Gcm | Cipher::Aes256Gcm => {
+                let algorithm = if cipher == Cipher::Aes128Gcm { &AES_128_GCM } else { &AES_256_GCM };
+                let key = UnboundKey::new(algorithm, key).map_err(|_| Forged)?;
+                Lock::Gcm(Box::new(LessSafeKey::new(key)))
+            }
         })
     }
 
     fn lock(&self, nonce: &[u8], aad: &[u8], message: &mut [u8]) -> Option<[u8; 16]> {
-        let message = InOutBuf::from(message);
         let tag = match self {
-            Lock::Ccm128(cipher) => cipher.encrypt_inout_detached(&number(nonce)?, aad, message),
-            Lock::Gcm128(cipher) => cipher.encrypt_inout_detached(&number(nonce)?, aad, message),
-            Lock::Ccm256(cipher) => cipher.encrypt_inout_detached(&number(nonce)?, aad, message),
-            Lock::Gcm256(cipher) => cipher.encrypt_inout_detached(&number(nonce)?, aad, message),
+            Lock::Ccm128(cipher) => cipher.encrypt_inout_detached(&number(nonce)?, aad, message.into()),
+            Lock::Ccm256(cipher) => cipher.encrypt_inout_detached(&number(nonce)?, aad, message.into()),
+            Lock::Gcm(key) => {
+                let nonce = Nonce::try_assume_unique_for_key(nonce.get(..12)?).ok()?;
+                let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), message).ok()?;
+                return tag.as_ref().try_into().ok();
+            }
         };
         Some(tag.ok()?.into())
     }
 
     fn unlock(&self, nonce: &[u8], aad: &[u8], tag: &[u8; 16], message: &mut [u8]) -> Result<(), Forged> {
-        let message = InOutBuf::from(message);
-        let tag = tag.into();
-        let unlocked = match self {
+        match self {
             Lock::Ccm128(cipher) => {
-                cipher.decrypt_inout_detached(&number(nonce).ok_or(Forged)?, aad, message, tag)
-            }
-            Lock::Gcm128(cipher) => {
-                cipher.decrypt_inout_detached(&number(nonce).ok_or(Forged)?, aad, message, tag)
+                let nonce = number(nonce).ok_or(Forged)?;
+                cipher.decrypt_inout_detached(&nonce, aad, message.into(), tag.into()).map_err(|_| Forged)
             }
             Lock::Ccm256(cipher) => {
-                cipher.decrypt_inout_detached(&number(nonce).ok_or(Forged)?, aad, message, tag)
+                let nonce = number(nonce).ok_or(Forged)?;
+                cipher.decrypt_inout_detached(&nonce, aad, message.into(), tag.into()).map_err(|_| Forged)
             }
-            Lock::Gcm256(cipher) => {
-                cipher.decrypt_inout_detached(&number(nonce).ok_or(Forged)?, aad, message, tag)
+            Lock::Gcm(key) => {
+                let nonce = nonce.get(..12).ok_or(Forged)?;
+                let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Forged)?;
+                let (tag, aad) = ((*tag).into(), Aad::from(aad));
+                key.open_in_place_separate_tag(nonce, aad, tag, message, 0..).map_err(|_| Forged)?;
+                Ok(())
             }
-        };
-        unlocked.map_err(|_| Forged)
+        }
     }
 }
 
