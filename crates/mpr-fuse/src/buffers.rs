@@ -3,15 +3,12 @@
 //! Each is large enough for the largest write. The bytes of a large write are handed on where they are, and the
 //! memory comes back when they have been used: no copy, and no page that has to be made anew each time.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use std::ops::Range;
 
-/// From how many bytes on they are handed on where they are. Fewer are copied, so that a few bytes that somebody
-/// keeps do not keep a megabyte.
-const HAND_ON: usize = 256 << 10;
 /// How many unused ones are kept.
 const KEPT: usize = 6;
 
@@ -25,7 +22,8 @@ pub(crate) struct Buffers {
 #[derive(Debug)]
 pub(crate) struct Buffer {
     bytes: Box<[u8]>,
-    home: Weak<Buffers>,
+    /// Where it goes back to.
+    home: Arc<Buffers>,
 }
 
 impl Buffers {
@@ -36,7 +34,7 @@ impl Buffers {
     pub(crate) fn take(self: &Arc<Self>) -> Buffer {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = free.unwrap_or_else(|| vec![0; self.size].into_boxed_slice());
-        Buffer { bytes, home: Arc::downgrade(self) }
+        Buffer { bytes, home: Arc::clone(self) }
     }
 }
 
@@ -49,15 +47,14 @@ impl Buffer {
         &mut self.bytes
     }
 
-    /// Takes some of the bytes out. They may be those of this memory, which is then another.
+    /// Takes some of the bytes out. They may be those of this memory, which is then another. A smaller part is
+    /// copied, so that whoever keeps it keeps at most twice as much.
     pub(crate) fn hand_on(&mut self, range: Range<usize>) -> Bytes {
-        match self.home.upgrade() {
-            Some(home) if range.len() >= HAND_ON => {
-                let full = std::mem::replace(self, home.take());
-                Bytes::from_owner(full).slice(range)
-            }
-            _ => Bytes::copy_from_slice(&self.bytes[range]),
+        if range.len() * 2 < self.bytes.len() {
+            return Bytes::copy_from_slice(&self.bytes[range]);
         }
+        let other = self.home.take();
+        Bytes::from_owner(std::mem::replace(self, other)).slice(range)
     }
 }
 
@@ -69,11 +66,9 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(home) = self.home.upgrade() {
-            let mut free = home.free.lock().unwrap_or_else(PoisonError::into_inner);
-            if free.len() < KEPT {
-                free.push(std::mem::take(&mut self.bytes));
-            }
+        let mut free = self.home.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < KEPT {
+            free.push(std::mem::take(&mut self.bytes));
         }
     }
 }
@@ -84,17 +79,20 @@ mod tests {
 
     #[test]
     fn a_large_write_is_not_copied_and_its_memory_comes_back() {
+        const LARGE: usize = 600 << 10;
         let buffers = Buffers::of_size(1 << 20);
         let mut buffer = buffers.take();
-        buffer.bytes_mut()[100..100 + HAND_ON].fill(7);
+        // Only the buffers themselves know where they come from.
+        drop(buffers);
+        buffer.bytes_mut()[100..100 + LARGE].fill(7);
         let at = buffer.bytes()[100..].as_ptr();
-        let large = buffer.hand_on(100..100 + HAND_ON);
+        let large = buffer.hand_on(100..100 + LARGE);
         assert_eq!(large.as_ptr(), at);
         assert!(large.iter().all(|byte| *byte == 7));
         assert_ne!(buffer.bytes()[100..].as_ptr(), at);
-        let small = buffer.hand_on(0..10);
+        let small = buffer.hand_on(0..400 << 10);
         assert_ne!(small.as_ptr(), buffer.bytes().as_ptr());
         drop(large);
-        assert_eq!(buffers.take().bytes()[100..].as_ptr(), at);
+        assert_eq!(buffer.home.take().bytes()[100..].as_ptr(), at);
     }
 }
