@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `rw` | files, reading and writing |
 //! | `enc` | the same, encryption required |
+//! | `rw-enc` | the files of `rw`, encryption required; not listed |
 //! | `ro` | reading only; holds `readme.txt` |
 //! | `guest` | guests welcome; holds `hello.txt` |
 //! | `hidden$` | not listed |
@@ -329,6 +330,11 @@ fn configuration_text(root: &Path, port: u16, extra: &str) -> String {
   path = {root}/data/enc
   read only = no
   smb encrypt = required
+[rw-enc]
+  path = {root}/data/rw
+  read only = no
+  smb encrypt = required
+  browseable = no
 [ro]
   path = {root}/data/ro
   comment = to be read

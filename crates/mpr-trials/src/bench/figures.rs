@@ -1,7 +1,5 @@
 //! The figures of all rounds, and their medians.
 
-use std::collections::BTreeMap;
-
 use super::limits::Limits;
 use super::measure::{Figure, Round, SHOWN};
 use super::subject::Subject;
@@ -48,14 +46,14 @@ impl Results {
     /// The medians of the limits.
     #[must_use]
     pub(super) fn limits(&self) -> Option<Limits> {
-        let of = |field: fn(&Limits) -> f64| median(self.limits.iter().map(field).collect());
+        let of = |field: fn(&Limits) -> Option<f64>| median(self.limits.iter().filter_map(field).collect());
         Some(Limits {
-            connect: of(|limits| limits.connect)?,
-            get: of(|limits| limits.get)?,
-            put: of(|limits| limits.put)?,
-            read1: of(|limits| limits.read1)?,
-            read8: of(|limits| limits.read8)?,
-            read32: of(|limits| limits.read32)?,
+            connect: of(|limits| Some(limits.connect))?,
+            get: of(|limits| Some(limits.get))?,
+            put: of(|limits| Some(limits.put))?,
+            read1: of(|limits| limits.read1),
+            read8: of(|limits| limits.read8),
+            read32: of(|limits| limits.read32),
         })
     }
 
@@ -63,15 +61,15 @@ impl Results {
     #[must_use]
     pub(super) fn limit(&self, figure: Figure) -> Option<f64> {
         let limits = self.limits()?;
-        let by_figure = BTreeMap::from([
-            (Figure::Connect, limits.connect),
-            (Figure::Read, limits.get),
-            (Figure::Write, limits.put),
-            (Figure::Read1, limits.read1),
-            (Figure::Read8, limits.read8),
-            (Figure::Read32, limits.read32),
-        ]);
-        by_figure.get(&figure).copied()
+        match figure {
+            Figure::Connect => Some(limits.connect),
+            Figure::Read => Some(limits.get),
+            Figure::Write => Some(limits.put),
+            Figure::Read1 => limits.read1,
+            Figure::Read8 => limits.read8,
+            Figure::Read32 => limits.read32,
+            _ => None,
+        }
     }
 }
 

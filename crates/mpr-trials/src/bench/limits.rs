@@ -13,6 +13,7 @@ use smb2::msg::read::ReadRequest;
 use smb2::types::{Command as Smb, FileId, TreeId};
 
 use super::data::{Data, Sizes};
+use super::subject::Protection;
 use crate::program::succeed;
 
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -25,21 +26,30 @@ pub(super) struct Limits {
     /// MB/s, the connecting not counted.
     pub(super) get: f64,
     pub(super) put: f64,
-    /// Reads of 4 KiB a second, so many at a time.
-    pub(super) read1: f64,
-    pub(super) read8: f64,
-    pub(super) read32: f64,
+    /// Reads of 4 KiB a second, so many at a time. Not known of encrypted ones: the crate alone does not encrypt with
+    /// this server.
+    pub(super) read1: Option<f64>,
+    pub(super) read8: Option<f64>,
+    pub(super) read32: Option<f64>,
 }
 
 impl Limits {
-    pub(super) fn measure(samba: &Samba, data: &Data, sizes: Sizes) -> Result<Limits, String> {
+    pub(super) fn measure(
+        protection: Protection,
+        samba: &Samba,
+        data: &Data,
+        sizes: Sizes,
+    ) -> Result<Limits, String> {
         let account = data.local("account");
         fs::write(&account, format!("username = {}\npassword = {}\n", samba.user(), Samba::PASSWORD))
             .and_then(|()| fs::set_permissions(&account, fs::Permissions::from_mode(0o600)))
             .map_err(|error| error.to_string())?;
         let run = |what: &str| -> Result<f64, String> {
             let mut smbclient = Command::new("smbclient");
-            smbclient.arg("//127.0.0.1/rw").args(["-p", &samba.port().to_string(), "-A"]).arg(&account);
+            smbclient
+                .arg(format!("//127.0.0.1/{}", protection.share()))
+                .args(["-p", &samba.port().to_string(), "-A"])
+                .arg(&account);
             smbclient.args(["-c", what]);
             let begun = Instant::now();
             succeed(&mut smbclient, PATIENCE)?;
@@ -50,7 +60,10 @@ impl Limits {
         let get = megabytes / (run("get big.bin /dev/null")? - connect);
         let put = megabytes / (run(&format!("put {} limit.bin", data.local("put.bin").display()))? - connect);
         run("rm limit.bin")?;
-        let reads = |depth| small_reads(samba, sizes, depth);
+        let reads = |depth| match protection {
+            Protection::AsItComes => small_reads(samba, sizes, depth).map(Some),
+            Protection::Encrypted => Ok(None),
+        };
         Ok(Limits {
             connect: connect * 1e3,
             get,

@@ -20,8 +20,8 @@ use mpr_testkit::Samba;
 use data::{Data, Sizes};
 use figures::Results;
 use limits::Limits;
-use measure::{Figure, Measuring, Round};
-use subject::{Running, Subject};
+use measure::{ENCRYPTED, Figure, Measuring, Round};
+use subject::{Protection, Running, Subject};
 
 pub use worker::work;
 
@@ -53,26 +53,40 @@ pub fn run(options: &Options) -> Result<(), String> {
     );
     let data = Data::lay_out(&samba, sizes)?;
     let subjects: Vec<Subject> = Subject::ALL.into_iter().filter(|each| takes_part(*each, options)).collect();
-    let mut results = Results::default();
+    let (mut as_it_comes, mut encrypted) = (Results::default(), Results::default());
     for round in 0..sizes.rounds {
-        eprintln!("round {} of {}: smbclient and the protocol crate", round + 1, sizes.rounds);
-        results.add_limits(Limits::measure(&samba, &data, sizes)?);
-        for subject in &subjects {
-            eprintln!("round {} of {}: {}", round + 1, sizes.rounds, subject.name());
-            // A peer takes minutes over the large tree; once is enough to tell.
-            let large = *subject == Subject::Ours || round == 0;
-            match Running::start(*subject, &samba) {
-                Ok(running) => {
-                    results.add(*subject, measure(&running, *subject, &samba, &data, sizes, large))
+        let parts = [
+            (Protection::AsItComes, "as it comes", &mut as_it_comes),
+            (Protection::Encrypted, "encrypted", &mut encrypted),
+        ];
+        for (protection, told, results) in parts {
+            let told = format!("round {} of {}, {told}", round + 1, sizes.rounds);
+            eprintln!("{told}: smbclient and the protocol crate");
+            results.add_limits(Limits::measure(protection, &samba, &data, sizes)?);
+            for subject in &subjects {
+                if protection == Protection::Encrypted && *subject == Subject::Sshfs {
+                    continue; // Not of this server, and always encrypted.
                 }
-                Err(why) if *subject == Subject::Ours => return Err(why),
-                Err(why) => eprintln!("  {why}"),
+                eprintln!("{told}: {}", subject.name());
+                // A peer takes minutes over the large tree; once is enough to tell.
+                let large = *subject == Subject::Ours || round == 0;
+                match Running::start(*subject, protection, &samba) {
+                    Ok(running) => {
+                        let only: &[Figure] =
+                            if protection == Protection::Encrypted { ENCRYPTED } else { &[] };
+                        results.add(*subject, measure(&running, *subject, &samba, &data, sizes, large, only));
+                    }
+                    Err(why) if *subject == Subject::Ours => return Err(why),
+                    Err(why) => eprintln!("  {why}"),
+                }
             }
         }
     }
-    let targets = targets::targets(&results);
+    let targets = targets::targets(&as_it_comes);
+    let equal = targets::targets(&encrypted);
     let mut missed: Vec<Figure> =
-        targets.iter().filter(|target| !target.met).map(|target| target.figure).collect();
+        targets.iter().chain(&equal).filter(|target| !target.met).map(|target| target.figure).collect();
+    missed.sort();
     missed.dedup();
     missed.retain(|figure| !matches!(figure, Figure::Memory | Figure::WireAgain | Figure::Connect));
     let mut reasons = Vec::new();
@@ -83,11 +97,17 @@ pub fn run(options: &Options) -> Result<(), String> {
             Err(why) => eprintln!("  {why}"),
         }
     }
-    let page = page::markdown(&results, &targets, &how(sizes), &reasons, sizes.large_tree);
+    let page = page::markdown(
+        &page::Measured { as_it_comes: &as_it_comes, encrypted: &encrypted },
+        &page::Judged { as_it_comes: &targets, encrypted: &equal },
+        &how(sizes),
+        &reasons,
+        sizes.large_tree,
+    );
     println!("{page}");
     if let Some(pages) = &options.pages {
         write(pages, "smb.md", &page)?;
-        write(pages, "smb.svg", &page::svg(&results))?;
+        write(pages, "smb.svg", &page::svg(&as_it_comes))?;
     }
     Ok(())
 }
@@ -112,6 +132,7 @@ fn measure(
     data: &Data,
     sizes: Sizes,
     large: bool,
+    only: &[Figure],
 ) -> Round {
     let round = Round::new();
     let mut measuring = Measuring {
@@ -121,7 +142,7 @@ fn measure(
         subject,
         port: samba.port(),
         large,
-        only: &[],
+        only,
         round,
         troubles: Vec::new(),
     };
@@ -134,8 +155,7 @@ fn how(sizes: Sizes) -> String {
     format!(
         "Medians of {} rounds in which the subjects took turns, each mounted anew, on one private Samba server on loopback \
          with its data in memory; files of {} MiB, {} s for each random pattern. Two virtual cores serve everybody, \
-         server included; read the figures as ratios. What mpr sends and gets is encrypted, as it is by default; with the \
-         others and `smbclient` it is not.",
+         server included; read the figures as ratios.",
         sizes.rounds, sizes.file_mib, sizes.random
     )
 }

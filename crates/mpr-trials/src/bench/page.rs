@@ -7,49 +7,54 @@ use super::measure::{Figure, SHOWN};
 use super::subject::Subject;
 use super::targets::Target;
 
+/// The figures of both parts of a run.
+#[derive(Debug)]
+pub(super) struct Measured<'a> {
+    pub(super) as_it_comes: &'a Results,
+    pub(super) encrypted: &'a Results,
+}
+
+/// What both parts say to what was aimed at.
+#[derive(Debug)]
+pub(super) struct Judged<'a> {
+    pub(super) as_it_comes: &'a [Target],
+    pub(super) encrypted: &'a [Target],
+}
+
 /// The page `docs/benchmarks/smb.md`.
 #[must_use]
 pub(super) fn markdown(
-    results: &Results,
-    targets: &[Target],
+    measured: &Measured<'_>,
+    judged: &Judged<'_>,
     how: &str,
     reasons: &[String],
     large: usize,
 ) -> String {
-    let subjects = results.subjects();
     let mut page = String::from("# Mounted SMB shares, measured\n\n");
-    let line = |page: &mut String, text: &str| {
-        page.push_str(text);
-        page.push('\n');
-    };
     line(&mut page, &format!("Written by `cargo xtask bench-smb`. {how}\n"));
     line(&mut page, "![the same figures as bars](smb.svg)\n");
-    let names: Vec<&str> = subjects.iter().map(|subject| subject.name()).collect();
-    line(&mut page, &format!("| | | {} | limit |", names.join(" | ")));
-    line(&mut page, &format!("|---|---|{}", "---:|".repeat(names.len() + 1)));
-    for shown in SHOWN {
-        let cells: Vec<String> =
-            subjects.iter().map(|subject| cell(results.median(*subject, shown.figure))).collect();
-        let limit = results.limit(shown.figure).map_or(String::new(), |limit| cell(Some(limit)));
-        let title = shown.title.replace("50,000", &thousands(large as f64));
-        line(&mut page, &format!("| {title} | {} | {} | {limit} |", shown.unit, cells.join(" | ")));
-    }
+    line(
+        &mut page,
+        "## As each comes\n\nWhat mpr sends and gets is encrypted, as it is by default; with the other SMB clients and \
+         `smbclient` it is neither encrypted nor signed.\n",
+    );
+    table(&mut page, measured.as_it_comes, large);
     line(
         &mut page,
         "\nThe limit is `smbclient` for connecting and for files in order (its `put` does not sync), and the protocol crate \
          alone for random reads. `–`: it cannot, or failed. sshfs speaks SFTP, and is there for comparison.\n",
     );
-    line(&mut page, "## Aims\n\n| aim | | |\n|---|---|---|");
-    for target in targets {
-        let met = if target.met { "met" } else { "**missed**" };
-        line(
-            &mut page,
-            &format!(
-                "| {} | {met} | {} |",
-                target.aim.replace("50,000", &thousands(large as f64)),
-                target.told
-            ),
-        );
+    line(
+        &mut page,
+        "## Everybody encrypts\n\nThe same files on the same server, by a share that requires it.\n",
+    );
+    table(&mut page, measured.encrypted, large);
+    line(&mut page, "\n## Aims\n\n| aim | as each comes | | everybody encrypts | |\n|---|---|---|---|---|");
+    for target in judged.as_it_comes {
+        let equal = judged.encrypted.iter().find(|other| other.aim == target.aim);
+        let (met, told) = equal.map_or(("", ""), |equal| (verdict(equal), &equal.told));
+        let aim = target.aim.replace("50,000", &thousands(large as f64));
+        line(&mut page, &format!("| {aim} | {} | {} | {met} | {told} |", verdict(target), target.told));
     }
     if !reasons.is_empty() {
         line(
@@ -59,6 +64,33 @@ pub(super) fn markdown(
         reasons.iter().for_each(|reason| line(&mut page, reason));
     }
     page
+}
+
+fn line(page: &mut String, text: &str) {
+    page.push_str(text);
+    page.push('\n');
+}
+
+fn verdict(target: &Target) -> &'static str {
+    if target.met { "met" } else { "**missed**" }
+}
+
+/// Who was measured, and their figures, as far as there are any.
+fn table(page: &mut String, results: &Results, large: usize) {
+    let subjects = results.subjects();
+    let names: Vec<&str> = subjects.iter().map(|subject| subject.name()).collect();
+    line(page, &format!("| | | {} | limit |", names.join(" | ")));
+    line(page, &format!("|---|---|{}", "---:|".repeat(names.len() + 1)));
+    for shown in SHOWN {
+        let figures = subjects.iter().map(|subject| results.median(*subject, shown.figure));
+        if figures.clone().all(|figure| figure.is_none()) {
+            continue;
+        }
+        let cells: Vec<String> = figures.map(cell).collect();
+        let limit = results.limit(shown.figure).map_or(String::new(), |limit| cell(Some(limit)));
+        let title = shown.title.replace("50,000", &thousands(large as f64));
+        line(page, &format!("| {title} | {} | {} | {limit} |", shown.unit, cells.join(" | ")));
+    }
 }
 
 fn cell(figure: Option<f64>) -> String {

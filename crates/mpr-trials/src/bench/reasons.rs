@@ -8,7 +8,7 @@ use mpr_testkit::Samba;
 
 use super::data::{Data, Sizes};
 use super::measure::{Figure, Measuring, Round};
-use super::subject::{Running, Subject};
+use super::subject::{Protection, Running, Subject};
 use super::usage::{Usage, processes_of};
 use crate::program::{self, is_installed, succeed};
 
@@ -18,7 +18,7 @@ const NAMED: usize = 8;
 
 /// Takes a figure of ours again, and tells who was busy meanwhile.
 pub(super) fn reason(figure: Figure, samba: &Samba, data: &Data, sizes: Sizes) -> Result<String, String> {
-    let running = Running::start(Subject::Ours, samba)?;
+    let running = Running::start(Subject::Ours, Protection::AsItComes, samba)?;
     let mark =
         samba.data("rw").parent().and_then(|data| data.parent()).map(|root| root.display().to_string());
     let server = processes_of(&mark.ok_or("the server has no directory")?);

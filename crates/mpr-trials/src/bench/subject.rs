@@ -28,6 +28,26 @@ pub(super) enum Subject {
     Sshfs,
 }
 
+/// How what goes over the wire is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protection {
+    /// By default: ours encrypts, the others do not.
+    AsItComes,
+    /// The share requires encryption of everybody.
+    Encrypted,
+}
+
+impl Protection {
+    /// The share that has the files.
+    #[must_use]
+    pub(super) fn share(self) -> &'static str {
+        match self {
+            Protection::AsItComes => "rw",
+            Protection::Encrypted => "rw-enc",
+        }
+    }
+}
+
 impl Subject {
     pub(super) const ALL: [Subject; 5] =
         [Subject::Ours, Subject::Rclone, Subject::Smbnetfs, Subject::Gvfs, Subject::Sshfs];
@@ -93,9 +113,10 @@ struct Peer {
 }
 
 impl Running {
-    pub(super) fn start(subject: Subject, samba: &Samba) -> Result<Running, String> {
+    pub(super) fn start(subject: Subject, protection: Protection, samba: &Samba) -> Result<Running, String> {
+        let share = protection.share();
         if subject == Subject::Ours {
-            return ours(samba);
+            return ours(samba, share);
         }
         let place = tempfile::tempdir().map_err(|error| error.to_string())?;
         for name in ["home/.smb", "run/gvfs", "mount"] {
@@ -105,9 +126,9 @@ impl Running {
         let sshd = if subject == Subject::Sshfs { Some(Sshd::start(place.path())?) } else { None };
         let mount = place.path().join(if subject == Subject::Gvfs { "run/gvfs" } else { "mount" });
         let (mut command, root) = match subject {
-            Subject::Rclone => rclone(samba, &mount)?,
-            Subject::Smbnetfs => smbnetfs(samba, place.path(), &mount)?,
-            Subject::Gvfs => gvfs(samba, &mount),
+            Subject::Rclone => rclone(samba, share, &mount)?,
+            Subject::Smbnetfs => smbnetfs(samba, share, place.path(), &mount)?,
+            Subject::Gvfs => gvfs(samba, share, &mount),
             _ => sshfs(samba, sshd.as_ref().ok_or("sshfs has no server")?, &mount),
         };
         command.env("HOME", place.path().join("home")).env("XDG_RUNTIME_DIR", place.path().join("run"));
@@ -143,10 +164,10 @@ impl Running {
     }
 }
 
-fn ours(samba: &Samba) -> Result<Running, String> {
+fn ours(samba: &Samba, share: &str) -> Result<Running, String> {
     let mut mount = Mount::prepared(Person::Myself)?;
     let begun = Instant::now();
-    mount.connect(samba, "rw")?;
+    mount.connect(samba, share)?;
     eventually("the share is mounted", PATIENCE, || mount.root().join("big.bin").exists())?;
     let connect = begun.elapsed().as_secs_f64() * 1e3;
     Ok(Running {
@@ -158,16 +179,16 @@ fn ours(samba: &Samba) -> Result<Running, String> {
     })
 }
 
-fn rclone(samba: &Samba, mount: &Path) -> Result<(Command, PathBuf), String> {
+fn rclone(samba: &Samba, share: &str, mount: &Path) -> Result<(Command, PathBuf), String> {
     let obscured = succeed(Command::new("rclone").args(["obscure", Samba::PASSWORD]), PATIENCE)?;
     let (port, user) = (samba.port(), samba.user());
-    let remote = format!(":smb,host=127.0.0.1,port={port},user={user},pass={}:rw", obscured.trim());
+    let remote = format!(":smb,host=127.0.0.1,port={port},user={user},pass={}:{share}", obscured.trim());
     let mut command = Command::new("rclone");
     command.args(["mount", &remote]).arg(mount);
     Ok((command, mount.to_owned()))
 }
 
-fn smbnetfs(samba: &Samba, place: &Path, mount: &Path) -> Result<(Command, PathBuf), String> {
+fn smbnetfs(samba: &Samba, share: &str, place: &Path, mount: &Path) -> Result<(Command, PathBuf), String> {
     let host = format!("127.0.0.1:{}", samba.port());
     let text = format!("auth \"{}\" \"{}\"\nhost \"{host}\" visible=true\n", samba.user(), Samba::PASSWORD);
     let file = place.join("home/.smb/smbnetfs.conf");
@@ -177,16 +198,16 @@ fn smbnetfs(samba: &Samba, place: &Path, mount: &Path) -> Result<(Command, PathB
         .map_err(|error| error.to_string())?;
     let mut command = Command::new("smbnetfs");
     command.arg("-f").arg(mount);
-    Ok((command, mount.join(host).join("rw")))
+    Ok((command, mount.join(host).join(share)))
 }
 
-fn gvfs(samba: &Samba, mount: &Path) -> (Command, PathBuf) {
+fn gvfs(samba: &Samba, share: &str, mount: &Path) -> (Command, PathBuf) {
     let port = samba.port();
     // The desktop's daemon, which the request starts, starts gvfsd-fuse by itself.
-    let script = format!("gio mount smb://127.0.0.1:{port}/rw; read until_closed");
+    let script = format!("gio mount smb://127.0.0.1:{port}/{share}; read until_closed");
     let mut command = Command::new("dbus-run-session");
     command.args(["--", "sh", "-c", &script]);
-    (command, mount.join(format!("smb-share:port={port},server=127.0.0.1,share=rw")))
+    (command, mount.join(format!("smb-share:port={port},server=127.0.0.1,share={share}")))
 }
 
 fn sshfs(samba: &Samba, sshd: &Sshd, mount: &Path) -> (Command, PathBuf) {

@@ -23,7 +23,7 @@ pub(super) fn targets(results: &Results) -> Vec<Target> {
     let best = |figure| results.best_smb_peer(figure);
     let sshfs = |figure| results.median(Subject::Sshfs, figure);
     let limits = results.limits();
-    let limit = |of: fn(&super::limits::Limits) -> f64| limits.as_ref().map(of);
+    let limit = |of: fn(&super::limits::Limits) -> Option<f64>| limits.as_ref().and_then(of);
     let at_least = |aim, figure, factor: f64, than: Option<f64>| {
         let (is, than) = (ours(figure)?, than?);
         let ratio = is / than;
@@ -43,9 +43,9 @@ pub(super) fn targets(results: &Results) -> Vec<Target> {
     };
     let third = 1.0 / 3.0;
     [
-        at_least("read in order ≥ 80 % of smbclient", Read, 0.8, limit(|limits| limits.get)),
+        at_least("read in order ≥ 80 % of smbclient", Read, 0.8, limit(|limits| Some(limits.get))),
         at_least("read in order ≥ 3 × the best SMB peer", Read, 3.0, best(Read)),
-        at_least("write in order ≥ 90 % of smbclient", Write, 0.9, limit(|limits| limits.put)),
+        at_least("write in order ≥ 90 % of smbclient", Write, 0.9, limit(|limits| Some(limits.put))),
         at_least("write in order ≥ 1.7 × the best SMB peer", Write, 1.7, best(Write)),
         at_least("random reads, depth 1 ≥ the best SMB peer", Read1, 1.0, best(Read1)),
         at_least("random reads, depth 8 ≥ 4 × the best SMB peer", Read8, 4.0, best(Read8)),

@@ -19,7 +19,7 @@ const ENOUGH: Duration = Duration::from_secs(8);
 pub fn work(words: &[&str]) -> io::Result<()> {
     let figure = match words {
         ["find", root, least] => find(root.as_ref(), number(least)?)?,
-        ["stat", root, names] => stat(root.as_ref(), &fs::read_to_string(names)?)?,
+        ["stat", root, names, passes] => stat(root.as_ref(), &fs::read_to_string(names)?, number(passes)?)?,
         ["read", file] => read(file.as_ref())?,
         ["write", file, mib] => write(file.as_ref(), number(mib)?)?,
         ["create", directory, count] => create(directory.as_ref(), number(count)?)?,
@@ -51,12 +51,12 @@ fn find(root: &Path, least: usize) -> io::Result<f64> {
     if seen < least { Err(io::Error::other(format!("{seen} of {least} entries"))) } else { Ok(took) }
 }
 
-/// Stats a second, of files whose names are known.
-fn stat(root: &Path, names: &str) -> io::Result<f64> {
+/// Stats a second, of files whose names are known, so many times over.
+fn stat(root: &Path, names: &str, passes: usize) -> io::Result<f64> {
     let paths: Vec<_> = names.lines().map(|name| root.join(name)).collect();
     let begun = Instant::now();
     let mut done = 0;
-    for path in &paths {
+    for path in paths.iter().cycle().take(paths.len() * passes) {
         path.symlink_metadata()?;
         done += 1;
         if begun.elapsed() > ENOUGH {
