@@ -43,6 +43,7 @@ mod parked;
 mod pieces;
 mod reading;
 mod remote;
+mod spelling;
 mod streams;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
 //! Directories: listed once, then known.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use mpr_remotefs::{Entry, RemoteFs, Result};
 
 use crate::names::Asked;
-use crate::{Cached, locked};
+use crate::{Cached, Inner, locked};
 
 /// Entries in one part of a listing that is known.
 const PART: usize = 1024;
@@ -28,7 +28,7 @@ impl<R: RemoteFs> Cached<R> {
         let inner = &self.inner;
         let (known, asked) = {
             let mut names = locked(&inner.names);
-            (names.listing(path, inner.lifetime()), names.ask())
+            (names.listing(path, inner.lifetime()), names.list(path))
         };
         if let Some(entries) = known {
             inner.counters.known();
@@ -48,7 +48,7 @@ impl<R: RemoteFs> Cached<R> {
             Reading::Known(rest) => Ok(locked(rest).by_ref().take(PART).collect()),
             Reading::Asking { directory, path, asked, count } => {
                 let mut entries = self.inner.lower.next_entries(directory).await?;
-                let dirty = self.learn_part(path, &entries, *asked, count);
+                let dirty = self.inner.learn_part(path, &entries, *asked, count);
                 for place in dirty {
                     let entry = &mut entries[place];
                     let body = self.inner.body(entry.attributes.id);
@@ -68,15 +68,44 @@ impl<R: RemoteFs> Cached<R> {
         }
     }
 
+    pub(crate) async fn end_listing(&self, directory: &CachedDirectory<R::Directory>) {
+        if let Reading::Asking { directory, .. } = &directory.0 {
+            self.inner.lower.close_directory(directory).await;
+        }
+    }
+}
+
+impl<R: RemoteFs> Inner<R> {
+    /// Lists a directory, so that it is known what is not in it, unless that is more than `most`.
+    pub(crate) async fn list_all(self: &Arc<Self>, path: &str, most: usize) {
+        let asked = locked(&self.names).list(path);
+        let Ok(directory) = self.lower.open_directory(path).await else { return };
+        let count = AtomicUsize::new(0);
+        while let Ok(entries) = self.lower.next_entries(&directory).await {
+            self.learn_part(path, &entries, asked, &count);
+            if entries.is_empty() {
+                break;
+            }
+            let count = count.load(Ordering::Relaxed);
+            if count >= most {
+                locked(&self.names).listed_in_part(path, count);
+                break;
+            }
+        }
+        // Nobody need wait for that.
+        let inner = Arc::clone(self);
+        self.runtime.spawn(async move { inner.lower.close_directory(&directory).await });
+    }
+
     /// Keeps a part of a listing. Says where in it files are that have kept-back writes.
     fn learn_part(&self, path: &str, entries: &[Entry], asked: Asked, count: &AtomicUsize) -> Vec<usize> {
         let mut dirty = Vec::new();
-        if !locked(&self.inner.bodies).is_empty() {
+        if !locked(&self.bodies).is_empty() {
             let places = entries.iter().enumerate();
-            let is_dirty = |(_, entry): &(usize, &Entry)| self.inner.observe(entry.attributes, asked);
+            let is_dirty = |(_, entry): &(usize, &Entry)| self.observe(entry.attributes, asked);
             dirty = places.filter(is_dirty).map(|(place, _)| place).collect();
         }
-        let mut names = locked(&self.inner.names);
+        let mut names = locked(&self.names);
         let before = count.fetch_add(entries.len(), Ordering::Relaxed);
         if entries.is_empty() {
             names.listed(path, before, asked);
@@ -89,11 +118,5 @@ impl<R: RemoteFs> Cached<R> {
             names.touch_file(entries[*place].attributes.id);
         }
         dirty
-    }
-
-    pub(crate) async fn end_listing(&self, directory: &CachedDirectory<R::Directory>) {
-        if let Reading::Asking { directory, .. } = &directory.0 {
-            self.inner.lower.close_directory(directory).await;
-        }
     }
 }

@@ -9,6 +9,14 @@ use mpr_remotefs::{Attributes, Entry, Kind};
 use tokio::time::Instant;
 
 use crate::moments::{Moment, Moments};
+use crate::spelling::Spellings;
+
+/// Names that were asked for and are not there, after which a directory is listed to know of all at once; more by one
+/// for so many entries of it, each of which costs the server about as much less.
+const MISSES: usize = 4;
+const ENTRIES_A_MISS: usize = 16;
+/// Entries that one message lists at least.
+const MESSAGE: usize = 500;
 
 /// When something was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +39,14 @@ struct Directory {
     entries: HashMap<Box<str>, Known>,
     /// When it was listed; then `entries` are all there are.
     listed: Option<Asked>,
+    /// The names of the entries, once somebody has asked for one that is not there. Some of these may be gone.
+    spelled: Option<Spellings>,
+    /// Names that were asked for and were not there since it was last listed.
+    misses: usize,
+    /// Entries there were when it was last listed, to its end or not.
+    long: usize,
+    /// When this was begun to be kept.
+    begun: Moment,
     used: u64,
 }
 
@@ -39,6 +55,7 @@ struct Directory {
 pub(crate) struct Names {
     moments: Moments,
     directories: HashMap<Box<str>, Directory>,
+    /// Of directories and what is in them.
     len: usize,
     most: usize,
     uses: u64,
@@ -61,9 +78,30 @@ impl Names {
         self.uses += 1;
         let directory = self.directories.get_mut(parent)?;
         directory.used = self.uses;
-        let known = directory.entries.get(name)?;
-        let good = is_good(&self.moments, path, known) && known.asked.at.elapsed() < lifetime;
-        good.then_some(known.attributes)
+        let known = directory.entries.get(name);
+        if let Some(known) = known
+            && is_good(&self.moments, path, known)
+            && known.asked.at.elapsed() < lifetime
+        {
+            return Some(known.attributes);
+        }
+        let whole = directory.is_whole(self.moments.listing(parent), lifetime);
+        let lacking = whole && !name.is_empty() && directory.lacks(name);
+        directory.misses += usize::from(lacking);
+        lacking.then_some(None)
+    }
+
+    /// Whether so much was asked for in the directory of `path` that is not there that it is worth listing, and up to
+    /// how many entries.
+    pub(crate) fn worth_listing(&mut self, path: &str) -> Option<usize> {
+        let directory = self.directories.get_mut(split(path).0)?;
+        let long = directory.long.max(directory.entries.len());
+        let misses = directory.misses;
+        if misses < MISSES.max(long / ENTRIES_A_MISS) {
+            return None;
+        }
+        directory.misses = 0;
+        Some(MESSAGE.max(2 * ENTRIES_A_MISS * misses))
     }
 
     /// What was last known to stand under `path`, whether it still does or not.
@@ -81,6 +119,20 @@ impl Names {
         }
     }
 
+    /// The server has said that there is nothing of this name.
+    pub(crate) fn missed(&mut self, path: &str, asked: Asked) {
+        self.learn(path, None, asked);
+        if let Some(directory) = self.directories.get_mut(split(path).0) {
+            directory.misses += 1;
+        }
+    }
+
+    /// A directory is about to be listed.
+    pub(crate) fn list(&mut self, path: &str) -> Asked {
+        self.directory(path);
+        self.ask()
+    }
+
     /// An answer about a name in a directory that is being listed. It is kept even if it is not to be believed:
     /// that the name is there is part of what is listed.
     pub(crate) fn learn_listed(&mut self, directory: &str, entry: &Entry, place: usize, asked: Asked) {
@@ -89,12 +141,12 @@ impl Names {
     }
 
     fn insert(&mut self, parent: &str, name: &str, known: Known) {
-        if !self.directories.contains_key(parent) {
-            self.directories.insert(parent.into(), Directory::default());
+        let Some(directory) = self.directory(parent) else { return };
+        if let Some(spelled) = &mut directory.spelled
+            && known.attributes.is_some()
+        {
+            spelled.add(name);
         }
-        let Some(directory) = self.directories.get_mut(parent) else { return };
-        self.uses += 1;
-        directory.used = self.uses;
         match directory.entries.get_mut(name) {
             Some(old) if old.asked.moment > known.asked.moment => {}
             // Who asks about one name does not change the order of all.
@@ -109,8 +161,29 @@ impl Names {
         }
     }
 
+    /// What is kept of a directory, from now on if nothing was.
+    fn directory(&mut self, path: &str) -> Option<&mut Directory> {
+        if !self.directories.contains_key(path) {
+            let begun = self.moments.next();
+            self.directories.insert(path.into(), Directory { begun, ..Directory::default() });
+            self.len += 1;
+        }
+        let directory = self.directories.get_mut(path)?;
+        self.uses += 1;
+        directory.used = self.uses;
+        Some(directory)
+    }
+
+    /// A directory was listed up to this many names, and that was not all.
+    pub(crate) fn listed_in_part(&mut self, path: &str, count: usize) {
+        if let Some(directory) = self.directories.get_mut(path) {
+            directory.long = count;
+        }
+    }
+
     /// A directory was listed to its end; it has this many names.
     pub(crate) fn listed(&mut self, path: &str, count: usize, asked: Asked) {
+        self.listed_in_part(path, count);
         if self.moments.listing(path) > asked.moment {
             return;
         }
@@ -119,13 +192,23 @@ impl Names {
         // What was there before and is not listed any more is gone.
         directory.entries.retain(|_, known| known.attributes.is_none() || known.asked.moment >= asked.moment);
         self.len -= before - directory.entries.len();
-        let there = directory
-            .entries
-            .iter()
-            .filter(|(name, known)| !name.is_empty() && known.attributes.is_some())
-            .count();
-        // Some of it may have had to make room meanwhile.
-        directory.listed = (there == count).then_some(asked);
+        let names = |made_since: bool| {
+            let there = directory.entries.iter().filter(move |(name, known)| {
+                !name.is_empty()
+                    && known.attributes.is_some()
+                    && (known.asked.moment > asked.moment) == made_since
+            });
+            there.map(|(name, _)| &**name)
+        };
+        // Some of it may have had to make room meanwhile, and what was made meanwhile may have been there already
+        // under another spelling.
+        let whole = directory.begun < asked.moment
+            && (names(true).next().is_none() || {
+                let spelled = Spellings::of(names(false));
+                names(true).all(|name| spelled.lack(name))
+            });
+        directory.listed = whole.then_some(asked);
+        directory.spelled = None;
     }
 
     /// All that is in a directory, in the order it was listed, if that is known and not older than `lifetime`.
@@ -133,8 +216,7 @@ impl Names {
         self.uses += 1;
         let directory = self.directories.get_mut(path)?;
         directory.used = self.uses;
-        let listed = directory.listed?;
-        if self.moments.listing(path) > listed.moment || listed.at.elapsed() >= lifetime {
+        if !directory.is_whole(self.moments.listing(path), lifetime) {
             return None;
         }
         let mut entries = Vec::with_capacity(directory.entries.len());
@@ -180,22 +262,49 @@ impl Names {
         }
     }
 
-    /// The same for what was made, and what the directory it is in is now, if that is known and nothing else has
-    /// happened in there since `before`.
-    pub(crate) fn made(
-        &mut self,
-        path: &str,
-        now: Attributes,
-        directory: Option<Attributes>,
-        before: Moment,
-    ) {
-        let (parent, _) = split(path);
-        let undisturbed = self.moments.name(parent) < before;
-        self.changed(path, Some(now), before);
-        if undisturbed && directory.is_some() {
-            let asked = self.ask();
-            self.learn(parent, directory, asked);
+    /// `path` is about to be given to something new. What comes of it is told to [`Names::made`], or is not known, and
+    /// then told to [`Names::touch`].
+    pub(crate) fn making(&mut self, path: &str) -> Moment {
+        self.moments.touch_name(path)
+    }
+
+    /// Something new has been made, and this is it, unless something else has happened to its name since `before`. The
+    /// directory it is in has one name more, and the times of what was made in it last.
+    pub(crate) fn made(&mut self, path: &str, now: Attributes, before: Moment) {
+        let (parent, name) = split(path);
+        let above = self.known_good(parent);
+        let undisturbed = self.moments.name(path) == before && self.moments.file(now.id) <= before;
+        let adds = undisturbed && self.adds(parent, name);
+        if !adds {
+            self.moments.touch_listing(parent);
         }
+        self.moments.touch_name(parent);
+        self.moments.touch_name(path);
+        self.touch_file(now.id);
+        if undisturbed {
+            let asked = self.ask();
+            self.learn(path, Some(now), asked);
+        }
+        if let Some((above, at)) = above {
+            let moment = self.moments.next();
+            let modified = above.modified.max(now.created);
+            let changed = above.changed.max(now.created);
+            self.learn(parent, Some(Attributes { modified, changed, ..above }), Asked { moment, at });
+        }
+    }
+
+    fn known_good(&self, path: &str) -> Option<(Attributes, Instant)> {
+        let (parent, name) = split(path);
+        let known = self.directories.get(parent)?.entries.get(name)?;
+        is_good(&self.moments, path, known).then_some((known.attributes?, known.asked.at))
+    }
+
+    /// Whether what is listed of a directory, if it is, stays so with this name added.
+    fn adds(&mut self, parent: &str, name: &str) -> bool {
+        let listing = self.moments.listing(parent);
+        let Some(directory) = self.directory(parent) else { return false };
+        let there = directory.entries.get(name).is_some_and(|known| known.attributes.is_some());
+        there || !directory.is_whole(listing, Duration::MAX) || directory.lacks(name)
     }
 
     /// A file changes here, under whatever name.
@@ -210,6 +319,10 @@ impl Names {
 
     /// Attributes of a name have changed elsewhere.
     pub(crate) fn touch_attributes(&mut self, path: &str) {
+        if self.last_known(path).is_none() {
+            // It is there, which was not known.
+            self.moments.touch_listing(split(path).0);
+        }
         self.moments.touch_name(path);
     }
 
@@ -232,7 +345,7 @@ impl Names {
         self.touch(path);
         self.moments.touch_listing(path);
         if let Some(directory) = self.directories.remove(path) {
-            self.len -= directory.entries.len();
+            self.len -= 1 + directory.entries.len();
         }
     }
 
@@ -253,7 +366,7 @@ impl Names {
                 break;
             }
             if let Some(directory) = self.directories.remove(&path) {
-                self.len -= directory.entries.len();
+                self.len -= 1 + directory.entries.len();
             }
         }
     }
@@ -261,6 +374,23 @@ impl Names {
     #[cfg(test)]
     fn len(&self) -> usize {
         self.len
+    }
+}
+
+impl Directory {
+    /// Whether all that is in it is known, and not older than `lifetime`; `touched` is when that was last changed.
+    fn is_whole(&self, touched: Moment, lifetime: Duration) -> bool {
+        self.listed.is_some_and(|listed| touched <= listed.moment && listed.at.elapsed() < lifetime)
+    }
+
+    /// Whether nothing in it can be meant by this name. It is known what is in it.
+    fn lacks(&mut self, name: &str) -> bool {
+        let entries = &self.entries;
+        let spelled = self.spelled.get_or_insert_with(|| {
+            let there = entries.iter().filter(|(name, known)| !name.is_empty() && known.attributes.is_some());
+            Spellings::of(there.map(|(name, _)| &**name))
+        });
+        spelled.lack(name)
     }
 }
 
@@ -306,7 +436,7 @@ mod tests {
     }
 
     fn list(names: &mut Names, directory: &str, entries: &[(&str, u64)]) {
-        let asked = names.ask();
+        let asked = names.list(directory);
         for (place, (name, id)) in entries.iter().enumerate() {
             let entry = Entry { name: (*name).to_owned(), attributes: thing(*id) };
             names.learn_listed(directory, &entry, place, asked);
@@ -352,24 +482,116 @@ mod tests {
         let listed: Vec<String> =
             names.listing("d", LONG).unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(listed, ["b", "c"]);
-        assert_eq!(names.find("d/a", LONG), None);
+        assert_eq!(names.find("d/a", LONG), Some(None));
         names.touch("d/x");
         assert_eq!(names.listing("d", LONG), None);
+        assert_eq!(names.find("d/a", LONG), None);
+    }
+
+    fn made_at(seconds: u64, id: u64) -> Attributes {
+        Attributes { created: UNIX_EPOCH + Duration::from_secs(seconds), ..thing(id) }
     }
 
     #[test]
-    fn a_directory_is_what_the_last_that_was_made_in_it_says() {
+    fn a_directory_has_the_times_of_what_was_made_in_it_last() {
         let mut names = Names::new(100);
-        let directory = |id| Attributes { kind: Kind::Directory, ..thing(id) };
-        let before = names.touch("d/a");
-        names.made("d/a", thing(5), Some(directory(1)), before);
-        assert_eq!(names.find("d", LONG), Some(Some(directory(1))));
-        // Two at once: neither answer is known to be the last.
-        let (one, other) = (names.touch("d/b"), names.touch("d/c"));
-        names.made("d/b", thing(6), Some(directory(1)), one);
-        names.made("d/c", thing(7), Some(directory(1)), other);
+        let asked = names.ask();
+        names.learn("d", Some(Attributes { kind: Kind::Directory, ..thing(1) }), asked);
+        // Two at once, answered the other way round.
+        let (one, other) = (names.making("d/a"), names.making("d/b"));
+        names.made("d/b", made_at(8, 6), other);
+        names.made("d/a", made_at(7, 5), one);
+        let directory = names.find("d", LONG).flatten().unwrap();
+        assert_eq!(directory.modified, made_at(8, 0).created);
+        assert_eq!((directory.modified, directory.id), (directory.changed, 1));
+        // What was asked before something was made may be of before.
+        let asked = names.ask();
+        let before = names.making("d/c");
+        names.made("d/c", made_at(9, 7), before);
+        names.learn("d", Some(thing(1)), asked);
+        assert_eq!(names.find("d", LONG).flatten().unwrap().modified, made_at(9, 0).created);
+        names.touch("d/c");
         assert_eq!(names.find("d", LONG), None);
-        assert_eq!(names.find("d/c", LONG), Some(Some(thing(7))));
+        let before = names.making("d/e");
+        names.made("d/e", made_at(10, 8), before);
+        assert_eq!(names.find("d", LONG), None);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_not_there_until_it_is_made() {
+        let mut names = Names::new(100);
+        list(&mut names, "d", &[("a", 5)]);
+        list(&mut names, "", &[("a", 5)]);
+        assert_eq!((names.find("d/b", LONG), names.find("d/A", LONG)), (Some(None), None));
+        assert_eq!((names.find("b", LONG), names.find("", LONG)), (Some(None), None));
+        let before = names.making("d/b");
+        names.made("d/b", thing(6), before);
+        assert_eq!((names.find("d/c", LONG), names.find("d/B", LONG)), (Some(None), None));
+        let listed = |names: &mut Names| names.listing("d", LONG).map(|all| all.len());
+        assert_eq!(listed(&mut names), Some(2));
+        // A server that takes these for one has opened what was there.
+        let before = names.making("d/B");
+        names.made("d/B", thing(6), before);
+        assert_eq!((names.find("d/c", LONG), listed(&mut names)), (None, None));
+    }
+
+    #[test]
+    fn what_is_made_while_its_directory_is_listed_is_in_it() {
+        let listed = |made: &str, told: &[&str]| {
+            let mut names = Names::new(100);
+            let asked = names.list("d");
+            let path = format!("d/{made}");
+            let before = names.making(&path);
+            names.made(&path, thing(9), before);
+            for (place, name) in told.iter().enumerate() {
+                let entry = Entry { name: (*name).to_owned(), attributes: thing(place as u64 + 20) };
+                names.learn_listed("d", &entry, place, asked);
+            }
+            names.listed("d", told.len(), asked);
+            (names.find("d/x", LONG), names.listing("d", LONG).map(|all| all.len()))
+        };
+        assert_eq!(listed("b", &["a"]), (Some(None), Some(2)));
+        assert_eq!(listed("b", &["a", "b"]), (Some(None), Some(2)));
+        assert_eq!(listed("A", &["a", "b"]), (None, None));
+    }
+
+    #[test]
+    fn a_listing_without_what_others_have_done_since_is_not_believed() {
+        let mut names = Names::new(100);
+        list(&mut names, "d", &[("a", 5)]);
+        names.touch_attributes("d/a");
+        assert_eq!(names.find("d/b", LONG), Some(None));
+        names.touch_attributes("d/b");
+        assert_eq!(names.find("d/c", LONG), None);
+        list(&mut names, "d", &[("a", 5)]);
+        names.moved("d/c");
+        assert_eq!(names.find("d/b", LONG), None);
+        list(&mut names, "d", &[("a", 5)]);
+        assert_eq!(names.find("d/b", Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_directory_is_worth_listing_when_that_costs_less_than_what_was_asked() {
+        let mut names = Names::new(10_000);
+        let miss = |names: &mut Names| {
+            let asked = names.ask();
+            names.missed("d/x", asked);
+        };
+        assert_eq!(names.worth_listing("d/y"), None);
+        for _ in 0..MISSES {
+            assert_eq!(names.worth_listing("d/y"), None);
+            miss(&mut names);
+        }
+        assert_eq!(names.worth_listing("d/y"), Some(MESSAGE));
+        assert_eq!(names.worth_listing("d/y"), None);
+        // It was longer than that: whoever asks on has it listed further and further.
+        names.listed_in_part("d", 1000);
+        for _ in 0..1000 / ENTRIES_A_MISS {
+            assert_eq!(names.worth_listing("d/y"), None);
+            miss(&mut names);
+        }
+        let most = names.worth_listing("d/y").unwrap();
+        assert!((1900..2100).contains(&most), "{most}");
     }
 
     #[test]

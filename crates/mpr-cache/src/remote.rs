@@ -15,7 +15,7 @@ use mpr_remotefs::{
 
 use crate::body::Handle;
 use crate::listing::CachedDirectory;
-use crate::names::{Asked, is_at_or_below};
+use crate::names::{Asked, is_at_or_below, split};
 use crate::{Cached, Inner, locked};
 
 /// How long saying goodbye may wait for what was kept back; then it is told as lost. Only a file that is still open
@@ -48,6 +48,13 @@ impl<R: RemoteFs> Inner<R> {
             return known.ok_or(Errno::NOT_FOUND);
         }
         self.counters.asked();
+        let worth_listing = locked(&self.names).worth_listing(path);
+        if let Some(most) = worth_listing {
+            self.list_all(split(path).0, most).await;
+            if let Some(known) = locked(&self.names).find(path, self.lifetime()) {
+                return known.ok_or(Errno::NOT_FOUND);
+            }
+        }
         let now = self.ask_name(path).await?;
         match self.body(now.id) {
             Some(body) if body.state().is_dirty() => {
@@ -75,28 +82,25 @@ impl<R: RemoteFs> Inner<R> {
             }
             Err(error) => {
                 if error == Errno::NOT_FOUND {
-                    locked(&self.names).learn(path, None, asked);
+                    locked(&self.names).missed(path, asked);
                 }
                 Err(error)
             }
         }
     }
 
-    /// Does what gives `path` to something new. `made` says what that is, and what its directory is now.
+    /// Does what gives `path` to something new. `made` says what that is.
     async fn make<T>(
         self: &Arc<Self>,
         path: &str,
         work: impl Future<Output = Result<T>>,
-        made: impl Fn(&T) -> (Attributes, Option<Attributes>),
+        made: impl Fn(&T) -> Attributes,
     ) -> Result<T> {
-        let before = locked(&self.names).touch(path);
+        let before = locked(&self.names).making(path);
         let done = work.await;
         let mut names = locked(&self.names);
         match &done {
-            Ok(done) => {
-                let (now, directory) = made(done);
-                names.made(path, now, directory, before);
-            }
+            Ok(done) => names.made(path, made(done), before),
             // It may have happened.
             Err(_) => drop(names.touch(path)),
         }
@@ -243,9 +247,7 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
             _quiet = inner.all_quiet(inner.dirty_at(path)).await;
         }
         let asked = inner.ask();
-        let (lower, now, _) = inner
-            .make(path, inner.lower.create_telling(path, creation), |(_, now, directory)| (*now, *directory))
-            .await?;
+        let (lower, now) = inner.make(path, inner.lower.create(path, creation), |(_, now)| *now).await?;
         // What is new cannot have been changed meanwhile.
         let asked = if creation.exclusive { inner.ask() } else { asked };
         let handle = inner.opened(lower, path, creation.access, now, asked);
@@ -305,7 +307,7 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     }
 
     async fn make_directory(&self, path: &str) -> Result<Attributes> {
-        self.inner.make(path, self.inner.lower.make_directory(path), |now| (*now, None)).await
+        self.inner.make(path, self.inner.lower.make_directory(path), |now| *now).await
     }
 
     async fn remove_directory(&self, path: &str) -> Result<()> {
@@ -379,18 +381,30 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     }
 
     async fn make_symlink(&self, path: &str, target: &str) -> Result<Attributes> {
-        self.inner.make(path, self.inner.lower.make_symlink(path, target), |now| (*now, None)).await
+        self.inner.make(path, self.inner.lower.make_symlink(path, target), |now| *now).await
     }
 
     async fn link(&self, path: &str, also: &str) -> Result<Attributes> {
         let inner = &self.inner;
         let _quiet = inner.all_quiet(inner.dirty_at(path)).await;
-        locked(&inner.names).touch(path);
-        let linked = inner.make(also, inner.lower.link(path, also), |now| (*now, None)).await;
+        let before = {
+            let mut names = locked(&inner.names);
+            names.touch(path);
+            names.touch(also)
+        };
+        let linked = inner.lower.link(path, also).await;
         let mut names = locked(&inner.names);
-        names.touch(path);
-        if let Ok(now) = &linked {
-            names.touch_file(now.id);
+        match &linked {
+            Ok(now) => {
+                names.changed(also, Some(*now), before);
+                names.touch(path);
+                names.touch_file(now.id);
+            }
+            // It may have happened.
+            Err(_) => {
+                names.touch(also);
+                names.touch(path);
+            }
         }
         linked
     }

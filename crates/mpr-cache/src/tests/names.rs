@@ -125,8 +125,14 @@ async fn what_is_done_here_in_a_directory_changes_its_times_at_once() {
         };
         asked(directory).await;
         assert_eq!(asked(directory).await, 0);
+        let before = cached.stat(directory).await.unwrap();
         world.made(one).await;
-        assert_eq!(asked(directory).await, 1, "created");
+        assert_eq!(asked(directory).await, 0, "created: the answer to that says when");
+        let now = cached.stat(directory).await.unwrap();
+        assert!(
+            now.modified > before.modified
+                && now.modified <= world.here.stat(directory).await.unwrap().modified
+        );
         cached.link(one, other).await.unwrap();
         assert_eq!(asked(directory).await, 1, "linked");
         cached.remove_file(other, false).await.unwrap();
@@ -134,11 +140,13 @@ async fn what_is_done_here_in_a_directory_changes_its_times_at_once() {
         cached.rename(one, other, false).await.unwrap();
         assert_eq!(asked(directory).await, 1, "renamed");
         cached.make_symlink(one, "z").await.unwrap();
-        assert_eq!(asked(directory).await, 1, "linked by name");
+        assert_eq!(asked(directory).await, 0, "linked by name");
         cached.remove_file(one, false).await.unwrap();
         asked(directory).await;
+        let before = cached.stat(directory).await.unwrap();
         cached.make_directory(one).await.unwrap();
-        assert_eq!(asked(directory).await, 1, "a directory made");
+        assert_eq!(asked(directory).await, 0, "a directory made");
+        assert!(cached.stat(directory).await.unwrap().modified > before.modified);
         cached.remove_directory(one).await.unwrap();
         assert_eq!(asked(directory).await, 1, "a directory removed");
     }
@@ -154,6 +162,51 @@ async fn what_was_done_here_needs_no_question() {
     world.cached.remove_file("a", true).await.unwrap();
     assert_eq!(world.cached.stat("a").await, Err(Errno::NOT_FOUND));
     assert_eq!(world.here.count(Call::Stat) + world.here.count(Call::StatOpen), 0);
+}
+
+#[tokio::test]
+async fn whoever_asks_for_much_that_is_not_there_is_told_by_one_listing() {
+    let world = World::new(NONE).await;
+    world.here.set_lifetime(Duration::from_secs(3600));
+    let cached = &world.cached;
+    cached.make_directory("d").await.unwrap();
+    world.file("d/there", b"").await;
+    world.here.forget_counts();
+    let mut files = Vec::new();
+    for number in 0..100 {
+        let path = format!("d/{number}");
+        assert_eq!(cached.stat(&path).await, Err(Errno::NOT_FOUND));
+        files.push(world.made(&path).await);
+        cached.stat("d").await.unwrap();
+        cached.stat(&path).await.unwrap();
+    }
+    assert_eq!(world.here.count(Call::Stat), 4);
+    assert_eq!(world.here.count(Call::OpenDirectory), 1);
+    assert_eq!(cached.stat("d/there").await.unwrap().size, 0);
+    assert_eq!(listed(&world, "d").await.len(), 101);
+    // A name that could not be given may be there by now.
+    world.file("d/other", b"").await;
+    assert!(cached.create("d/other", new(true)).await.is_err());
+    cached.stat("d/other").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_long_directory_is_not_listed_for_few_names() {
+    let world = World::new(NONE).await;
+    world.here.set_lifetime(Duration::from_secs(3600));
+    for number in 0..3000 {
+        world.there.make_symlink(&format!("{number}"), "").await.unwrap();
+    }
+    let ask = async |names: std::ops::Range<usize>| {
+        for number in names {
+            assert_eq!(world.cached.stat(&format!("x{number}")).await, Err(Errno::NOT_FOUND));
+        }
+    };
+    ask(0..20).await;
+    assert_eq!(world.here.count(Call::NextEntries), 2, "given up");
+    ask(20..2000).await;
+    assert_eq!(world.here.count(Call::OpenDirectory), 4);
+    assert!(world.here.count(Call::Stat) < 400, "{}", world.here.count(Call::Stat));
 }
 
 #[tokio::test]

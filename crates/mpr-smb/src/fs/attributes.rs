@@ -2,7 +2,6 @@
 
 use mpr_remotefs::{Attributes, Changes, Result, Space};
 use smb2::msg::create::{CreateDisposition, CreateRequest, CreateResponse};
-use smb2::msg::create_context::pack_contexts;
 use smb2::msg::query_info::QueryInfoResponse;
 use smb2::msg::set_info::{SetInfoRequest, SetInfoResponse};
 use smb2::pack::Pack;
@@ -10,7 +9,6 @@ use smb2::types::flags::{FileAccessMask, FileAttributes};
 use smb2::types::{Command, FileId};
 
 use super::{EXAMINE, SmbFile, SmbFs, ask_twice, identity_in};
-use crate::contexts;
 use crate::link::{Asked, Link, Trouble, parse};
 use crate::locked;
 use crate::wire::{self, Facts, Identity};
@@ -127,19 +125,6 @@ impl SmbFs {
             wire::create(&self.full(path), EXAMINE, CreateDisposition::FileOpen, wire::NOT_THROUGH_LINKS, 0);
         let (created, identity) = self.look(&link, &create).await?;
         Ok((Facts::of_create(&created), identity))
-    }
-
-    /// What is known of a directory, from a server that says its number with the answer to CREATE.
-    pub(super) async fn directory_facts(&self, path: &str) -> Asked<Attributes> {
-        let link = self.link().await?;
-        let mut create =
-            wire::create(&self.full(path), EXAMINE, CreateDisposition::FileOpen, wire::DIRECTORY, 0);
-        create.create_contexts = pack_contexts(&[contexts::number()]);
-        let close = wire::close(FileId::SENTINEL);
-        let answers = link.chain(&[(Command::Create, &create), (Command::Close, &close)]).await?;
-        let created: CreateResponse = parse(&answers.into_iter().next().unwrap_or(Err(Trouble::Garbled))?)?;
-        let number = contexts::told_number(&created.create_contexts).ok_or(Trouble::Garbled)?;
-        Ok(Facts::of_create(&created).of(Identity { number, ..Identity::UNKNOWN }))
     }
 
     /// Opens or creates, learns which file it is, and closes it again, in one message.
