@@ -179,6 +179,15 @@ fn each_refusal_of_a_server_has_its_own_status() {
     }
 }
 
+#[test]
+fn who_writes_a_port_as_in_urls_is_told_where_it_belongs() {
+    let world = World::new();
+    let port = world.samba.port();
+    let refused = world.run(&["connect", &format!("//127.0.0.1:{port}/rw"), "Z:"], "");
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(errors.contains("(67)") && errors.contains(&format!(r"\\127.0.0.1@{port}\rw")), "{errors}");
+}
+
 /// A port of this machine that nobody listens on.
 fn unused_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -407,6 +407,16 @@ impl WindowsNetwork {
     }
 }
 
+/// What a name with a port as in URLs was meant to be: `\\nas:1445\x` is `\\nas@1445\x`.
+fn port_misplaced(name: &WideStr) -> Option<String> {
+    let name = name.to_string().ok()?;
+    let unc = Unc::parse(&name)?;
+    let (server, port) = unc.server.split_once(':')?;
+    let port = port.parse().ok().filter(|port| *port != 0 && unc.port.is_none() && !server.is_empty());
+    let meant = Unc { server, port: Some(port?), ..unc };
+    Target::of(&meant, meant.share?).map(|_| meant.to_string())
+}
+
 /// What is wanted of one connection.
 fn options_of(add: &AddConnection<'_>) -> Result<Options, Failure> {
     let Some(AuthBuffer { auth, use_options }) = add.auth else { return Ok(Options::default()) };
@@ -472,7 +482,12 @@ impl NetworkProvider for WindowsNetwork {
     }
 
     fn add_connection(&self, add: &AddConnection<'_>) -> Result<(), Status> {
-        let target = Target::parse(add.remote)?;
+        let target = Target::parse(add.remote).inspect_err(|status| {
+            if let Some(meant) = port_misplaced(add.remote) {
+                let told = format!("the port of a server is written behind an @: {meant}");
+                last_error::set(status.0, &told, Self::NAME);
+            }
+        })?;
         if add.kind == RESOURCETYPE_PRINT {
             last_error::set(
                 Status::BAD_DEV_TYPE.0,
@@ -745,6 +760,23 @@ mod tests {
             assert_eq!(target(other), Err(Status::BAD_NETNAME), "{other:?}");
         }
         assert_eq!(target(&format!(r"\\nas\{}", "x".repeat(81))), Err(Status::BAD_NETNAME));
+    }
+
+    #[test]
+    fn a_port_as_in_urls_is_told_where_it_belongs() {
+        let meant = |name: &str| port_misplaced(&wide(name));
+        assert_eq!(meant(r"\\nas:1445\x\y").as_deref(), Some(r"\\nas@1445\x\y"));
+        for other in [
+            r"\\nas\x",
+            r"\\nas:x\x",
+            r"\\nas:0\x",
+            r"\\nas:99999\x",
+            r"\\:1\x",
+            r"\\nas:1@2\x",
+            r"\\fe80::1\x",
+        ] {
+            assert_eq!(meant(other), None, "{other}");
+        }
     }
 
     #[test]
