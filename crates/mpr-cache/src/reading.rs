@@ -10,11 +10,13 @@ use tokio::time::Instant;
 use crate::body::{Body, Fetch, Handle, State};
 use crate::chunks::{Chunk, Found};
 use crate::memory::Room;
-use crate::pieces::REQUEST;
 use crate::{Inner, locked};
 
 /// Reads up to this long are kept under a lease; longer ones are of somebody who reads a file once.
 const KEPT: usize = 64 << 10;
+/// What is fetched ahead is asked for in parts of this length: short enough to be in a processor's cache while it is
+/// decrypted, and for the next to be on its way meanwhile.
+const STEP: u64 = 512 << 10;
 /// Files up to this long are kept whole once they were read under a lease.
 const SMALL_FILE: u64 = 1 << 20;
 
@@ -260,7 +262,7 @@ impl<R: RemoteFs> Inner<R> {
     }
 
     fn fetch_ahead(self: &Arc<Self>, handle: &Arc<Handle<R::File>>, ahead: Range<u64>, leased: bool) {
-        let step = if ahead.end - ahead.start >= REQUEST as u64 { REQUEST } else { REQUEST / 4 } as u64;
+        let step = if ahead.end - ahead.start >= STEP { STEP } else { STEP / 2 };
         let mut start = ahead.start;
         while start < ahead.end {
             // Ending where the kernel's requests end, each can be answered out of one.

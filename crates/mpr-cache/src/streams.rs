@@ -15,6 +15,8 @@ const EARLY: usize = 8;
 const PROOF: u64 = 64 << 10;
 /// The first step ahead.
 const FIRST: u64 = 256 << 10;
+/// So much is fetched at once, if no more is missing.
+const REFILL: u64 = 1 << 20;
 /// What is fetched begins and ends at multiples of this, as the kernel's requests do.
 const GRAIN: u64 = 128 << 10;
 
@@ -104,8 +106,8 @@ impl Place {
             self.window = FIRST.min(most);
         }
         let from = self.ahead.max(self.next);
-        // Only once half of what was fetched is used up, so that what is fetched next is worth a request.
-        if from - self.next > self.window / 2 {
+        // Only once so much of what was fetched is used up that what is fetched next is worth a request.
+        if from - self.next > self.window - (self.window / 2).min(REFILL) {
             return None;
         }
         if self.ahead > self.next {

@@ -18,8 +18,11 @@ use crate::session::{OnStage, Signed, Target, new_client};
 use crate::status::errno;
 use crate::wire;
 
-/// The most bytes one READ or WRITE carries, however much the server would take.
-const MAX_TRANSFER: u32 = 1 << 20;
+/// The most bytes one READ carries, however much the server would send.
+const MAX_READ: u32 = 1 << 20;
+/// The same of WRITE. As much as stays in a processor's cache while it is gathered, encrypted and sent, and while the
+/// server takes it apart.
+const MAX_WRITE: u32 = 512 << 10;
 /// How long saying goodbye may take.
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -103,8 +106,8 @@ impl Link {
         }
         let security = signed.security();
         let params = signed.connection.params();
-        let limit = |of: fn(&smb2::NegotiatedParams) -> u32| {
-            params.as_ref().map_or(CREDIT, of).clamp(CREDIT, MAX_TRANSFER)
+        let limit = |most: u32, of: fn(&smb2::NegotiatedParams) -> u32| {
+            params.as_ref().map_or(CREDIT, of).clamp(CREDIT, most)
         };
         let unproved = signed.unproved();
         let (leases, durable) = params.as_ref().map_or((None, None), |params| match params.dialect {
@@ -122,9 +125,9 @@ impl Link {
             tree: granted.tree,
             generation: previous.map_or(0, |link| link.generation + 1),
             client,
-            max_read: limit(|params| params.max_read_size),
-            max_write: limit(|params| params.max_write_size),
-            max_listing: limit(|params| params.max_transact_size),
+            max_read: limit(MAX_READ, |params| params.max_read_size),
+            max_write: limit(MAX_WRITE, |params| params.max_write_size),
+            max_listing: limit(MAX_READ, |params| params.max_transact_size),
             leases,
             durable,
             security,

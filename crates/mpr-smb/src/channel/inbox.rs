@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use smb2::types::Command;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
@@ -20,6 +20,9 @@ use crate::locked;
 const CHUNK: usize = 64 << 10;
 /// From this length on a message is read into memory of its own, instead of being copied there.
 const LONG: usize = 16 << 10;
+/// Bytes read at once after a long message, which is likely to be followed by another: of that only what tells its
+/// length is not read where it belongs.
+const HEAD: usize = 256;
 
 /// The server says something that cannot be understood; nothing after it can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +49,10 @@ async fn take_messages(
     breaks: &mpsc::Sender<Bytes>,
 ) -> io::Result<()> {
     loop {
+        let mut at_once = CHUNK;
         while let Some(length) = length_ahead(&buffer)? {
             if length >= LONG {
+                at_once = HEAD;
                 let frame = long_frame(&mut socket, &mut buffer, length).await?;
                 shared.arrived(frame, breaks).map_err(|Nonsense| io::ErrorKind::InvalidData)?;
                 // Whoever has been woken may be waiting behind this task.
@@ -60,8 +65,9 @@ async fn take_messages(
                 break;
             }
         }
-        buffer.reserve(CHUNK);
-        if socket.read_buf(&mut buffer).await? == 0 {
+        buffer.reserve(at_once);
+        let mut some = (&mut buffer).limit(at_once);
+        if socket.read_buf(&mut some).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
@@ -108,7 +114,7 @@ impl Shared {
         let sealed = frame.starts_with(&TRANSFORM);
         if sealed {
             self.seal.decrypt(&mut frame).map_err(|_| Nonsense)?;
-            frame = frame.split_off(TRANSFORM_HEADER);
+            bytes::Buf::advance(&mut frame, TRANSFORM_HEADER);
         }
         for message in frame::split(frame).ok_or(Nonsense)? {
             if message.id == frame::UNASKED {
