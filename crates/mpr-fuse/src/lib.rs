@@ -3,7 +3,7 @@
 //! A [`Session`] speaks with the kernel through the descriptor of a mounted file system and has a
 //! [`Filesystem`] answer its requests. What it is made for:
 //!
-//! * **Several queues**, a thread on each. A request is begun on the thread that read it ([`start`]) and goes on
+//! * **Several queues**, a thread on each. A request is begun on the thread that read it ([`Tasks`]) and goes on
 //!   elsewhere only if it has to wait.
 //! * **No copy that can be avoided.** Requests are read where they lie; the bytes of a large write are handed on
 //!   as they came; bytes that were read elsewhere are written to the kernel from where they are.
@@ -35,4 +35,4 @@ pub use notify::{Notice, Notifier};
 pub use reply::{Attr, Entry, OpenMode, Reply, Room};
 pub use request::{FileLock, Forgotten, Header, LockRequest, Message, Operation, SetAttr, Stamp, Write};
 pub use session::{Config, DEVICE, Filesystem, Session};
-pub use task::start;
+pub use task::Tasks;

@@ -25,8 +25,8 @@ pub const DEVICE: &str = "/dev/fuse";
 
 /// Something that answers the kernel's requests.
 ///
-/// These are called on the threads that read them. Whatever takes longer goes on in a task, for which there is
-/// [`start`](crate::start).
+/// These are called on the threads that read them. Whatever takes longer goes on in a task, for which there are
+/// [`Tasks`](crate::Tasks).
 pub trait Filesystem: Send + Sync + 'static {
     /// Answers a request.
     fn answer(&self, header: &Header, operation: Operation<'_>, reply: Reply);

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mpr_fuse::{Filesystem, Header, Notifier, Operation, Reply, Write};
+use mpr_fuse::{Filesystem, Header, Notifier, Operation, Reply, Tasks, Write};
 use mpr_remotefs::{Errno, RemoteFs, Result};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -58,6 +58,7 @@ impl<R: RemoteFs> Clone for Mounted<R> {
 struct Inner<R: RemoteFs> {
     remote: R,
     runtime: Handle,
+    tasks: Tasks,
     look: Look,
     nodes: Mutex<Nodes>,
     files: Mutex<Files<R::File>>,
@@ -73,6 +74,7 @@ impl<R: RemoteFs> Mounted<R> {
     pub fn new(remote: R, runtime: Handle, look: Look) -> Self {
         Mounted(Arc::new(Inner {
             remote,
+            tasks: Tasks::new(&runtime),
             runtime,
             look,
             nodes: Mutex::default(),
@@ -99,7 +101,7 @@ impl<R: RemoteFs> Mounted<R> {
 
     /// Begins to answer a request.
     fn start<F: Future<Output = ()> + Send + 'static>(&self, answer: impl FnOnce(Arc<Inner<R>>) -> F) {
-        mpr_fuse::start(&self.0.runtime, answer(Arc::clone(&self.0)));
+        self.0.tasks.start(answer(Arc::clone(&self.0)));
     }
 }
 
