@@ -123,10 +123,19 @@ struct Waiter {
     charge: u16,
     sent: Instant,
     heard: Instant,
+    /// Somebody waits who does not for ever.
+    hurries: bool,
     async_id: Option<u64>,
     to: oneshot::Sender<Arrival>,
     /// Where to close what this opens if nobody is left to use it.
     orphanage: Option<TreeId>,
+}
+
+impl Waiter {
+    /// By when the server has to have answered. If it says that it is at it, it gets more time.
+    fn due(&self, patience: Duration) -> Instant {
+        (self.heard + patience).min(self.sent + patience * MOST_DELAYS)
+    }
 }
 
 struct Arrival {
@@ -178,6 +187,7 @@ impl Channel {
         tokio::spawn(inbox::read(Arc::clone(&shared), socket.reading, socket.rest, breaks_in));
         tokio::spawn(outbox::write(Arc::clone(&shared), writing));
         tokio::spawn(stay_in_touch(Arc::clone(&shared)));
+        tokio::spawn(be_patient(Arc::clone(&shared)));
         Channel { shared, breaks: breaks.into() }
     }
 
@@ -303,6 +313,8 @@ impl Shared {
                     charge: request.charge(),
                     sent: now,
                     heard: now,
+                    // That something changes is waited for as long as it takes; a sign of life has its own time.
+                    hurries: !matches!(request.command, Command::ChangeNotify | Command::Echo),
                     async_id: None,
                     to,
                     orphanage: if opens { request.tree } else { None },
@@ -313,7 +325,6 @@ impl Shared {
                 shared: Arc::clone(self),
                 id,
                 command: request.command,
-                sent: now,
                 answer,
                 arrived: None,
                 orphanage,
@@ -411,7 +422,17 @@ impl Shared {
     fn send_and_forget(self: &Arc<Shared>, request: &Request<'_>) {
         for pending in &mut self.send(std::slice::from_ref(request)).unwrap_or_default() {
             pending.over = true;
+            self.nobody_waits(pending.id);
         }
+    }
+
+    /// Nobody waits for the answer to a request any more. Says whether it is still to come, and what the server calls
+    /// the request if that takes longer.
+    fn nobody_waits(&self, id: u64) -> Option<Option<u64>> {
+        let mut waiting = locked(&self.waiting);
+        let waiter = waiting.requests.get_mut(&id)?;
+        waiter.hurries = false;
+        Some(waiter.async_id)
     }
 
     /// Closes what an answer has opened for somebody who has gone.
@@ -452,7 +473,6 @@ pub(crate) struct Pending {
     shared: Arc<Shared>,
     id: u64,
     command: Command,
-    sent: Instant,
     answer: oneshot::Receiver<Arrival>,
     arrived: Option<Arrival>,
     orphanage: Option<TreeId>,
@@ -469,34 +489,9 @@ impl std::fmt::Debug for Pending {
 }
 
 impl Pending {
-    /// Waits for the answer, as long as the server may take. Can be called again when it was interrupted.
+    /// Waits for the answer, as long as the server may take: then the connection is given up. Can be called again when
+    /// it was interrupted.
     pub(crate) async fn ready(&mut self) -> Asked<()> {
-        let patience = self.shared.patience;
-        let mut until = self.sent + patience;
-        while self.arrived.is_none() {
-            match tokio::time::timeout_at(until.into(), &mut self.answer).await {
-                Ok(Ok(arrival)) => self.arrived = Some(arrival),
-                Ok(Err(_)) => return Err(self.shared.ended()),
-                Err(_) => {
-                    // A server that says it is at it gets more time.
-                    let heard =
-                        locked(&self.shared.waiting).requests.get(&self.id).map(|waiter| waiter.heard);
-                    let more = heard.map(|heard| heard + patience).filter(|more| *more > until);
-                    match more {
-                        Some(more) if more < self.sent + patience * MOST_DELAYS => until = more,
-                        _ => {
-                            self.shared.end(Trouble::TimedOut);
-                            return Err(Trouble::TimedOut);
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for the answer for as long as the connection stands.
-    pub(crate) async fn ready_whenever(&mut self) -> Asked<()> {
         if self.arrived.is_none() {
             self.arrived = Some((&mut self.answer).await.map_err(|_| self.shared.ended())?);
         }
@@ -531,9 +526,7 @@ impl Drop for Pending {
             Some(arrival) => self.shared.abandon(arrival, self.orphanage),
             None => {
                 let waits = matches!(self.command, Command::ChangeNotify | Command::Lock);
-                let async_id =
-                    locked(&self.shared.waiting).requests.get(&self.id).map(|waiter| waiter.async_id);
-                if let Some(async_id) = async_id
+                if let Some(async_id) = self.shared.nobody_waits(self.id)
                     && (waits || async_id.is_some())
                 {
                     self.shared.cancel(self.id, async_id);
@@ -590,6 +583,28 @@ pub(crate) fn silence(patience: Duration) -> Duration {
     (patience / 3).clamp(SILENCE[0], SILENCE[1])
 }
 
+/// Gives up a server that takes too long over a request. One clock for all of them, since most are answered long before.
+async fn be_patient(shared: Arc<Shared>) {
+    let mut lost = shared.lost.subscribe();
+    loop {
+        let now = Instant::now();
+        let due = {
+            let waiting = locked(&shared.waiting);
+            let waiters = waiting.requests.values().filter(|waiter| waiter.hurries);
+            waiters.map(|waiter| waiter.due(shared.patience)).min()
+        };
+        if due.is_some_and(|due| due <= now) {
+            return shared.end(Trouble::TimedOut);
+        }
+        // Nothing that is asked from now on has to be answered before.
+        let next = due.unwrap_or(now + shared.patience);
+        tokio::select! {
+            _ = lost.wait_for(|lost| *lost) => return,
+            () = tokio::time::sleep_until(next.into()) => {}
+        }
+    }
+}
+
 /// Asks a silent server whether it is still there, so that a connection that is lost is known to be.
 async fn stay_in_touch(shared: Arc<Shared>) {
     let mut lost = shared.lost.subscribe();
@@ -620,10 +635,35 @@ async fn stay_in_touch(shared: Arc<Shared>) {
         credit.forget();
         let Ok(mut sent) = shared.send(&[echo]) else { return };
         let Some(mut pending) = sent.pop() else { return };
-        let answered = tokio::time::timeout(most, pending.ready_whenever()).await;
+        let answered = tokio::time::timeout(most, pending.ready()).await;
         if !matches!(answered, Ok(Ok(()))) || pending.take().is_err() {
             shared.end(Trouble::TimedOut);
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_says_it_is_at_it_gets_more_time_but_not_for_ever() {
+        let (sent, patience) = (Instant::now(), Duration::from_secs(30));
+        let mut waiter = Waiter {
+            command: Command::Read,
+            charge: 1,
+            sent,
+            heard: sent,
+            hurries: true,
+            async_id: None,
+            to: oneshot::channel().0,
+            orphanage: None,
+        };
+        assert_eq!(waiter.due(patience), sent + patience);
+        waiter.heard = sent + Duration::from_secs(20);
+        assert_eq!(waiter.due(patience), sent + Duration::from_secs(50));
+        waiter.heard = sent + Duration::from_secs(80);
+        assert_eq!(waiter.due(patience), sent + patience * MOST_DELAYS);
     }
 }

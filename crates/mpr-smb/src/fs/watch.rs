@@ -310,7 +310,7 @@ impl SmbFs {
 /// The answer to a question that may not have been asked.
 async fn answer(question: &mut Option<Pending>) -> Asked<()> {
     match question {
-        Some(question) => question.ready_whenever().await,
+        Some(question) => question.ready().await,
         None => std::future::pending().await,
     }
 }
