@@ -153,13 +153,15 @@ fn bound_memory(request: &Request) {
 }
 
 /// Keeps the allocator from giving memory back to the kernel and faulting it in again for every large read:
-/// by default glibc maps each buffer of a megabyte anew.
+/// by default glibc maps each buffer of a megabyte anew. And has all threads share one heap: what is read on one
+/// thread is let go on another, so that a heap for each would grow to what all of them need together.
 pub fn tune_allocator() {
     #[cfg(target_env = "gnu")]
     // SAFETY: takes integers; the worst outcome is that nothing changes.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 64 << 20);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
 
