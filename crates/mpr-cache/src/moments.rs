@@ -15,6 +15,7 @@ const LISTINGS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Moments {
     last: u64,
+    changed: Moment,
     names: Box<[Moment]>,
     files: Box<[Moment]>,
     listings: Box<[Moment]>,
@@ -23,7 +24,7 @@ pub(crate) struct Moments {
 impl Moments {
     pub(crate) fn new() -> Moments {
         let never = |count| vec![Moment::default(); count].into_boxed_slice();
-        Moments { last: 0, names: never(NAMES), files: never(FILES), listings: never(LISTINGS) }
+        Moments { last: 0, changed: Moment::default(), names: never(NAMES), files: never(FILES), listings: never(LISTINGS) }
     }
 
     /// A new moment.
@@ -32,30 +33,39 @@ impl Moments {
         Moment(self.last)
     }
 
+    fn change(&mut self) -> Moment {
+        self.changed = self.next();
+        self.changed
+    }
+
+    /// When anything was last changed.
+    pub(crate) fn last_change(&self) -> Moment {
+        self.changed
+    }
+
     /// What a name stands for changes.
     pub(crate) fn touch_name(&mut self, path: &str) -> Moment {
-        let now = self.next();
+        let now = self.change();
         self.names[hash(path) % NAMES] = now;
         now
     }
 
     /// A directory gets or loses a name.
     pub(crate) fn touch_listing(&mut self, directory: &str) {
-        let now = self.next();
+        let now = self.change();
         self.listings[hash(directory) % LISTINGS] = now;
     }
 
     /// A file changes, under whatever name. Without a number, 0, it is known by its name only.
     pub(crate) fn touch_file(&mut self, id: u64) {
-        let now = self.next();
         if id != 0 {
-            self.files[file(id)] = now;
+            self.files[file(id)] = self.change();
         }
     }
 
     /// Nothing that was asked before may be believed.
     pub(crate) fn touch_all(&mut self) {
-        let now = self.next();
+        let now = self.change();
         self.names.fill(now);
         self.files.fill(now);
         self.listings.fill(now);

@@ -12,6 +12,7 @@ mod channel;
 mod contexts;
 mod dfs;
 mod dial;
+mod entries;
 mod fs;
 mod link;
 mod namespace;
@@ -50,6 +51,9 @@ pub fn read_as_anything(bytes: &[u8]) {
     }
     let _ = wire::Facts::parse(bytes);
     let _ = wire::parse_space(bytes);
+    for entry in entries::listed(bytes).unwrap_or_default() {
+        assert!(!entry.name.contains(['/', '\0']) && entry.name != "..", "{entry:?}");
+    }
 }
 
 /// What a panic left behind is still whole: every change under these locks is one step.

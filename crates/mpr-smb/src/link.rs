@@ -81,6 +81,12 @@ pub(crate) struct Link {
     pub(crate) encryption: &'static str,
 }
 
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
 impl Link {
     /// Connects to a share of files. `previous` is the connection that this one replaces, `client` the number under
     /// which it is known to the server already.

@@ -116,3 +116,44 @@ async fn a_silent_server_is_noticed_without_being_asked_and_every_request_is_bou
     eventually("the silence is noticed", async || !place.fs.health().connected).await;
     place.samba.thaw();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_is_read_to_its_end_and_closed_however_large_it_is() {
+    let place = Place::of_its_own("").await;
+    let sizes = [("none", 0), ("some", 100), ("many", 20_000)];
+    for (directory, count) in sizes {
+        std::fs::create_dir(place.there(directory)).unwrap();
+        for number in 0..count {
+            std::fs::write(place.there(&format!("{directory}/{number:05}-of-many-files")), "").unwrap();
+        }
+    }
+    let read = async |path: &str| {
+        let before = place.fs.health().requests;
+        let directory = place.fs.open_directory(path).await.unwrap();
+        let mut names = Vec::new();
+        loop {
+            let entries = place.fs.next_entries(&directory).await.unwrap();
+            if entries.is_empty() {
+                break;
+            }
+            names.extend(entries.into_iter().map(|entry| entry.name));
+        }
+        assert!(place.fs.next_entries(&directory).await.unwrap().is_empty());
+        place.fs.close_directory(&directory).await;
+        assert_eq!(place.opened(path), 0, "{path}");
+        names.sort_unstable();
+        (names, place.fs.health().requests - before)
+    };
+    // A large one after a small one is opened twice, the other way round nothing is.
+    for (directory, count) in [sizes[1], sizes[2], sizes[2], sizes[1], sizes[0], sizes[1]] {
+        let (names, requests) = read(directory).await;
+        let expected = (0..count).map(|number| format!("{number:05}-of-many-files"));
+        assert!(names.into_iter().eq(expected), "{directory}");
+        assert!(count == 20_000 || requests == 4, "opened, listed, nothing more, closed: {requests}");
+    }
+    // Somebody who does not want the rest.
+    let directory = place.fs.open_directory("many").await.unwrap();
+    place.fs.next_entries(&directory).await.unwrap();
+    place.fs.close_directory(&directory).await;
+    assert_eq!(place.opened("many"), 0);
+}

@@ -31,6 +31,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
+pub(crate) use self::frame::HEADER;
 use self::frame::Message;
 use self::outbox::Outbox;
 pub(crate) use self::seal::Seal;

@@ -93,6 +93,8 @@ pub struct SmbFs {
     links_in_files: bool,
     /// The server has refused to make a reparse point.
     no_reparse_points: AtomicBool,
+    /// The directory that was read last was a small one.
+    small_directories: AtomicBool,
     /// There are symbolic links here that are reparse points.
     links_met: AtomicBool,
     before: Before,
@@ -187,6 +189,7 @@ impl SmbFs {
             resumed: AtomicU64::new(0),
             links_in_files: false,
             no_reparse_points: AtomicBool::new(false),
+            small_directories: AtomicBool::new(true),
             links_met: AtomicBool::new(false),
             before: Before::default(),
             leases: Mutex::default(),
