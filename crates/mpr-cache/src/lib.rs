@@ -23,7 +23,8 @@
 //!
 //! # Where what is
 //!
-//! * `names` — attributes, names, listings; `moments` — which answer is older than which change;
+//! * `names` — attributes, names, listings; `listed` — one listing, in little room; `moments` — which answer is older
+//!   than which change;
 //! * `body` — what is kept of one file, for all its handles; `chunks` what was read, `pieces` what was written;
 //! * `reading`, `streams` — reading, and fetching ahead of who reads in sequence;
 //! * `writing` — keeping back, sending, passing on; `parked` — files that stay open for a while;
@@ -35,6 +36,7 @@ mod body;
 mod chunks;
 mod counters;
 mod events;
+mod listed;
 mod listing;
 mod memory;
 mod moments;
@@ -77,7 +79,8 @@ pub struct Limits {
     pub memory: usize,
     /// Bytes that are fetched ahead of one reader.
     pub read_ahead: usize,
-    /// Names with their attributes. One takes about 200 bytes.
+    /// Names with their attributes, and directories. One that was listed takes about 120 bytes, one that was asked for by
+    /// itself 250.
     pub names: usize,
     /// Files that stay open after they were closed.
     pub parked: usize,

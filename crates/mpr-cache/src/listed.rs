@@ -83,6 +83,10 @@ impl Listing {
         &self.names[begin..self.entries[place].name_end as usize]
     }
 
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|place| self.name(place))
+    }
+
     pub(crate) fn attributes(&self, place: usize) -> Attributes {
         let of = &self.entries[place];
         let time = |which: usize| join(of.seconds[which], of.nanos[which]);
@@ -244,7 +248,8 @@ mod tests {
     #[test]
     fn what_was_put_in_comes_out() {
         let before = UNIX_EPOCH - Duration::new(11_644_473_600, 999_999_900);
-        let times = [before, UNIX_EPOCH - Duration::from_secs(1), UNIX_EPOCH, UNIX_EPOCH + Duration::new(1 << 34, 1)];
+        let times =
+            [before, UNIX_EPOCH - Duration::from_secs(1), UNIX_EPOCH, UNIX_EPOCH + Duration::new(1 << 34, 1)];
         let mut listing = Listing::new(Names::new(1).ask());
         let entries: Vec<Entry> =
             times.iter().enumerate().map(|(nth, time)| entry(&format!("n{nth}"), *time)).collect();

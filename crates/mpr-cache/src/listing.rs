@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use mpr_remotefs::{Entry, RemoteFs, Result};
 
+use crate::listed::Snapshot;
 use crate::names::Asked;
 use crate::{Cached, Inner, locked};
 
@@ -18,7 +19,7 @@ pub struct CachedDirectory<D>(Reading<D>);
 #[derive(Debug)]
 enum Reading<D> {
     /// It is known what is in it.
-    Known(Mutex<std::vec::IntoIter<Entry>>),
+    Known(Mutex<Snapshot>),
     /// The server is asked.
     Asking { directory: D, path: String, asked: Asked, count: AtomicUsize },
 }
@@ -30,9 +31,9 @@ impl<R: RemoteFs> Cached<R> {
             let mut names = locked(&inner.names);
             (names.listing(path, inner.lifetime()), names.list(path))
         };
-        if let Some(entries) = known {
+        if let Some(known) = known {
             inner.counters.known();
-            return Ok(CachedDirectory(Reading::Known(Mutex::new(entries.into_iter()))));
+            return Ok(CachedDirectory(Reading::Known(Mutex::new(known))));
         }
         inner.counters.asked();
         let directory = inner.lower.open_directory(path).await?;
@@ -45,7 +46,7 @@ impl<R: RemoteFs> Cached<R> {
         directory: &CachedDirectory<R::Directory>,
     ) -> Result<Vec<Entry>> {
         match &directory.0 {
-            Reading::Known(rest) => Ok(locked(rest).by_ref().take(PART).collect()),
+            Reading::Known(rest) => Ok(locked(rest).part(PART)),
             Reading::Asking { directory, path, asked, count } => {
                 let mut entries = self.inner.lower.next_entries(directory).await?;
                 let dirty = self.inner.learn_part(path, &entries, *asked, count);
@@ -110,8 +111,8 @@ impl<R: RemoteFs> Inner<R> {
         if entries.is_empty() {
             names.listed(path, before, asked);
         }
-        for (place, entry) in entries.iter().enumerate() {
-            names.learn_listed(path, entry, before + place, asked);
+        if !entries.is_empty() {
+            names.learn_listed(path, entries, before, asked);
         }
         for place in &dirty {
             // What the server says of these is not so.

@@ -24,7 +24,13 @@ pub(crate) struct Moments {
 impl Moments {
     pub(crate) fn new() -> Moments {
         let never = |count| vec![Moment::default(); count].into_boxed_slice();
-        Moments { last: 0, changed: Moment::default(), names: never(NAMES), files: never(FILES), listings: never(LISTINGS) }
+        Moments {
+            last: 0,
+            changed: Moment::default(),
+            names: never(NAMES),
+            files: never(FILES),
+            listings: never(LISTINGS),
+        }
     }
 
     /// A new moment.
