@@ -28,10 +28,12 @@
 //! * `body` — what is kept of one file, for all its handles; `chunks` what was read, `pieces` what was written;
 //! * `reading`, `streams` — reading, and fetching ahead of who reads in sequence;
 //! * `writing` — keeping back, sending, passing on; `parked` — files that stay open for a while;
-//! * `events` — recalls and changes by others; `listing` — directories; `remote` — [`RemoteFs`] itself.
+//! * `events` — recalls and changes by others; `listing` — directories;
+//!   `ahead` — listing ahead of who walks through a tree; `remote` — [`RemoteFs`] itself.
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod body;
 mod chunks;
 mod counters;
@@ -66,6 +68,7 @@ pub use counters::Stats;
 pub use listing::CachedDirectory;
 pub use remote::CachedFile;
 
+use ahead::Walks;
 use body::{Bodies, Body};
 use counters::Counters;
 use memory::Memory;
@@ -145,6 +148,8 @@ struct Inner<R: RemoteFs> {
     limits: Limits,
     memory: Arc<Memory>,
     names: Mutex<Names>,
+    /// Locked before `names`.
+    walks: Mutex<Walks>,
     bodies: Mutex<Bodies<R::File>>,
     /// Chunks in the order they came, to be let go in this order.
     kept: Mutex<VecDeque<Kept<R::File>>>,
@@ -178,6 +183,7 @@ impl<R: RemoteFs> Cached<R> {
             limits: options.limits,
             memory: Memory::new(options.limits.memory),
             names: Mutex::new(Names::new(options.limits.names)),
+            walks: Mutex::default(),
             bodies: Mutex::default(),
             kept: Mutex::default(),
             parking: Parking::default(),

@@ -27,15 +27,18 @@ enum Reading<D> {
 impl<R: RemoteFs> Cached<R> {
     pub(crate) async fn begin_listing(&self, path: &str) -> Result<CachedDirectory<R::Directory>> {
         let inner = &self.inner;
-        let (known, asked) = {
-            let mut names = locked(&inner.names);
-            (names.listing(path, inner.lifetime()), names.list(path))
-        };
-        if let Some(known) = known {
+        inner.walked_into(path);
+        let known = || locked(&inner.names).listing(path, inner.lifetime());
+        let mut listing = known();
+        if listing.is_none() && inner.met_ahead(path).await {
+            listing = known();
+        }
+        if let Some(listing) = listing {
             inner.counters.known();
-            return Ok(CachedDirectory(Reading::Known(Mutex::new(known))));
+            return Ok(CachedDirectory(Reading::Known(Mutex::new(listing))));
         }
         inner.counters.asked();
+        let asked = locked(&inner.names).list(path);
         let directory = inner.lower.open_directory(path).await?;
         let (path, count) = (path.to_owned(), AtomicUsize::new(0));
         Ok(CachedDirectory(Reading::Asking { directory, path, asked, count }))
@@ -50,6 +53,9 @@ impl<R: RemoteFs> Cached<R> {
             Reading::Asking { directory, path, asked, count } => {
                 let mut entries = self.inner.lower.next_entries(directory).await?;
                 let dirty = self.inner.learn_part(path, &entries, *asked, count);
+                if entries.is_empty() {
+                    self.inner.has_listed(path);
+                }
                 for place in dirty {
                     let entry = &mut entries[place];
                     let body = self.inner.body(entry.attributes.id);
@@ -99,7 +105,13 @@ impl<R: RemoteFs> Inner<R> {
     }
 
     /// Keeps a part of a listing. Says where in it files are that have kept-back writes.
-    fn learn_part(&self, path: &str, entries: &[Entry], asked: Asked, count: &AtomicUsize) -> Vec<usize> {
+    pub(crate) fn learn_part(
+        &self,
+        path: &str,
+        entries: &[Entry],
+        asked: Asked,
+        count: &AtomicUsize,
+    ) -> Vec<usize> {
         let mut dirty = Vec::new();
         if !locked(&self.bodies).is_empty() {
             let places = entries.iter().enumerate();

@@ -282,6 +282,44 @@ impl Names {
         Some(Snapshot::of(Arc::clone(listing), changed, more))
     }
 
+    /// Which of the directories that are listed where it is this is, and of how many.
+    pub(crate) fn nth_directory(&mut self, path: &str) -> Option<(usize, usize)> {
+        let (parent, name) = split(path);
+        let Kept { listing, index } = self.directories.get_mut(parent)?.listing.as_mut()?;
+        let nth = listing.nth_directory(index.find(listing, name)?)?;
+        Some((nth, listing.directories()))
+    }
+
+    /// The directory that is listed behind the `nth`, or before it, or else the first or last one.
+    pub(crate) fn directory_after(
+        &self,
+        parent: &str,
+        nth: Option<usize>,
+        up: bool,
+    ) -> Option<(usize, String)> {
+        let listing = &self.directories.get(parent)?.listing.as_ref()?.listing;
+        let next = match (nth, up) {
+            (None, true) => 0,
+            (None, false) => listing.directories().checked_sub(1)?,
+            (Some(nth), true) => nth + 1,
+            (Some(nth), false) => nth.checked_sub(1)?,
+        };
+        let name = (next < listing.directories()).then(|| listing.directory(next))?;
+        Some((next, if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") }))
+    }
+
+    /// How many names a directory lists, if that is known and no older than `lifetime`.
+    pub(crate) fn count_in(&self, path: &str, lifetime: Duration) -> Option<usize> {
+        let directory = self.directories.get(path)?;
+        let listing = &directory.listing.as_ref()?.listing;
+        directory.is_whole(self.moments.listing(path), lifetime).then(|| listing.len())
+    }
+
+    /// How many names are kept at most.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
     /// What `path` stands for is about to change here. What comes of it may be told to [`Names::changed`]. The
     /// directory it is in changes too: what it lists, and its times.
     pub(crate) fn touch(&mut self, path: &str) -> Moment {

@@ -313,6 +313,7 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     async fn remove_directory(&self, path: &str) -> Result<()> {
         let inner = &self.inner;
         inner.unpark_all(|handle| is_at_or_below(&locked(&handle.path), path)).await;
+        inner.nobody_ahead(path).await;
         let before = locked(&inner.names).touch(path);
         let removed = inner.lower.remove_directory(path).await;
         let mut names = locked(&inner.names);
@@ -350,6 +351,8 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
         let inner = &self.inner;
         let concerned = |path: &str| is_at_or_below(path, from) || is_at_or_below(path, to);
         inner.unpark_all(|handle| concerned(&locked(&handle.path))).await;
+        inner.nobody_ahead(from).await;
+        inner.nobody_ahead(to).await;
         let open = locked(&inner.bodies).named(concerned);
         let dirty: Vec<_> = open.into_iter().filter(|body| body.state().is_dirty()).collect();
         // Servers may take leases away with the old name.

@@ -310,6 +310,11 @@ pub trait RemoteFs: fmt::Debug + Send + Sync + 'static {
     /// Starts reading a directory.
     fn open_directory(&self, path: &str) -> impl Future<Output = Result<Self::Directory>> + Send;
 
+    /// The same for somebody who may never come to it: nothing is done for that which others would notice.
+    fn look_into_directory(&self, path: &str) -> impl Future<Output = Result<Self::Directory>> + Send {
+        self.open_directory(path)
+    }
+
     /// The next entries, without `.` and `..`; none means the end.
     fn next_entries(&self, directory: &Self::Directory) -> impl Future<Output = Result<Vec<Entry>>> + Send;
 

@@ -438,6 +438,13 @@ impl RemoteFs for Namespace {
         })
     }
 
+    async fn look_into_directory(&self, path: &str) -> Result<NamespaceDirectory> {
+        // A link is followed only for somebody who wants what is behind it.
+        let (branch, inner) = self.place_of(path);
+        let directory = branch.fs.open_directory(&inner).await?;
+        Ok(NamespaceDirectory { branch, directory })
+    }
+
     async fn next_entries(&self, directory: &NamespaceDirectory) -> Result<Vec<Entry>> {
         let mut entries = directory.branch.fs.next_entries(&directory.directory).await?;
         for entry in &mut entries {

@@ -5,6 +5,7 @@ mod crowd;
 mod names;
 mod parked;
 mod reading;
+mod walking;
 mod writing;
 
 use std::sync::{Arc, Mutex};

@@ -4,7 +4,7 @@ use tokio::time::{Duration, advance};
 
 use super::*;
 
-async fn listed(world: &World, path: &str) -> Vec<String> {
+pub(super) async fn listed(world: &World, path: &str) -> Vec<String> {
     let directory = world.cached.open_directory(path).await.unwrap();
     let mut names = Vec::new();
     loop {
