@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use bytes::Bytes;
 use mpr_remotefs::{Access, Attributes, Errno, Lease, RemoteFs, Result};
-use tokio::sync::{Notify, OwnedRwLockWriteGuard, RwLock, watch};
+use tokio::sync::{Notify, OwnedRwLockWriteGuard, RwLock};
 
 use crate::chunks::Chunks;
 use crate::memory::{Memory, Room};
@@ -77,30 +77,35 @@ pub(crate) struct Fetch {
     /// The file may have become longer meanwhile: if it seemed to end in here, that is not to be believed.
     doubtful: AtomicBool,
     /// `Some(None)`: read it yourself.
-    answer: watch::Sender<Option<Option<Bytes>>>,
+    answer: Mutex<Option<Option<Bytes>>>,
+    is_answered: Notify,
 }
 
 impl Fetch {
     pub(crate) fn new(range: Range<u64>) -> Arc<Fetch> {
-        Arc::new(Fetch { range, doubtful: AtomicBool::new(false), answer: watch::Sender::new(None) })
+        Arc::new(Fetch {
+            range,
+            doubtful: AtomicBool::new(false),
+            answer: Mutex::new(None),
+            is_answered: Notify::new(),
+        })
     }
 
     /// What was read; `None` if it is not to be believed.
     pub(crate) async fn answered(&self) -> Option<Bytes> {
-        let mut answer = self.answer.subscribe();
-        let answer = answer.wait_for(Option::is_some).await.ok()?;
-        answer.clone().flatten()
+        loop {
+            let is_answered = self.is_answered.notified();
+            if let Some(answer) = &*locked(&self.answer) {
+                return answer.clone();
+            }
+            is_answered.await;
+        }
     }
 
     /// Answers all who wait. Only the first answer counts.
     pub(crate) fn answer(&self, data: Option<Bytes>) {
-        self.answer.send_if_modified(|answer| {
-            let first = answer.is_none();
-            if first {
-                *answer = Some(data);
-            }
-            first
-        });
+        locked(&self.answer).get_or_insert(data);
+        self.is_answered.notify_waiters();
     }
 }
 
