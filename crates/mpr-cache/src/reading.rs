@@ -174,7 +174,7 @@ impl<R: RemoteFs> Inner<R> {
                             let from = (range.start - fetch.range.start) as usize;
                             data.slice(from.min(data.len())..(from + wanted).min(data.len()))
                         }
-                        None => self.lower.read(&handle.lower, range.start, wanted).await?,
+                        None => Box::pin(self.lower.read(&handle.lower, range.start, wanted)).await?,
                     };
                     (data, wanted)
                 }
@@ -210,22 +210,19 @@ impl<R: RemoteFs> Inner<R> {
     ) -> Result<Bytes> {
         let len = (range.end - range.start) as usize;
         let room = if leased && len <= KEPT { self.room(len) } else { None };
-        let Some(room) = room else {
-            return self.lower.read(&handle.lower, range.start, len).await;
-        };
-        let fetch = Fetch::new(range);
-        let still_leased = {
+        let start = range.start;
+        let fetch = room.and_then(|room| {
             let mut state = handle.body.state();
-            let leased = self.lease_of(handle, &mut state).read;
-            if leased {
+            self.lease_of(handle, &mut state).read.then(|| {
+                let fetch = Fetch::new(range);
                 state.begin_fetch(&fetch);
-            }
-            leased
-        };
-        if !still_leased {
-            return self.lower.read(&handle.lower, fetch.range.start, len).await;
+                (fetch, room)
+            })
+        });
+        match fetch {
+            Some((fetch, room)) => self.fetch(handle, fetch, room, leased, false).await,
+            None => self.lower.read(&handle.lower, start, len).await,
         }
-        self.fetch(handle, fetch, room, leased, false).await
     }
 
     /// Reads a range that was registered as being fetched.

@@ -75,6 +75,19 @@ fn owner(samba: &Samba) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_has_little_to_remember_while_it_waits() {
+    let place = Place::named("little").await;
+    let creation = Creation { access: BOTH, exclusive: true, truncate: false, read_only: false };
+    let (file, _) = place.fs.create("a", creation).await.unwrap();
+    let sizes = [
+        size_of_val(&place.fs.read(&file, 0, 4096)),
+        size_of_val(&place.fs.write(&file, 0, Bytes::new())),
+        size_of_val(&place.fs.stat_open(&file)),
+    ];
+    assert!(sizes.iter().all(|size| *size < 2048), "{sizes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_has_two_names_and_either_is_the_file() {
     let place = Place::named("two-names").await;
     let file = place.file("one", b"contents").await;

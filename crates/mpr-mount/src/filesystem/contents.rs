@@ -22,7 +22,7 @@ impl<R: RemoteFs> Inner<R> {
             // Servers hold locks against every handle but the one that has them, even one of the same program.
             Err(refused) if self.is_locked_here(ino, offset, len as u64) => {
                 let holder = self.holder(ino, offset, len as u64).filter(|open| open.access.read);
-                self.remote.read(&holder.ok_or(refused)?.file, offset, len).await
+                Box::pin(self.remote.read(&holder.ok_or(refused)?.file, offset, len)).await
             }
             read => read,
         }

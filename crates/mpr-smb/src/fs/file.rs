@@ -93,6 +93,58 @@ pub(super) struct Held<'a> {
     _using: tokio::sync::RwLockReadGuard<'a, ()>,
 }
 
+/// A part of a file that is being read.
+struct Coming {
+    len: u32,
+    pending: Pending,
+}
+
+impl Held<'_> {
+    async fn begin_read(&self, offset: u64, len: u32) -> Asked<Coming> {
+        let request = wire::read_request(self.id, offset, len);
+        let begun = self.link.channel().begin(&[self.link.request(Command::Read, &request, len)]).await?;
+        let pending = begun.into_iter().next().ok_or(Trouble::Garbled)?;
+        Ok(Coming { len, pending })
+    }
+
+    /// Asks for all parts at once, and puts them together in order.
+    async fn read_parts(&self, offset: u64, len: usize, most: u32) -> Asked<Bytes> {
+        let mut under_way = VecDeque::new();
+        let mut asked = 0;
+        let mut whole = BytesMut::with_capacity(len);
+        loop {
+            while asked < len && under_way.len() < MOST_PARTS {
+                let wanted = u32::try_from(len - asked).unwrap_or(u32::MAX).min(most);
+                under_way.push_back(self.begin_read(offset + asked as u64, wanted).await?);
+                asked += wanted as usize;
+            }
+            let Some(coming) = under_way.pop_front() else { break };
+            let wanted = coming.len as usize;
+            let part = coming.answered(&self.link).await?;
+            whole.extend_from_slice(&part);
+            if part.len() < wanted {
+                break;
+            }
+        }
+        Ok(whole.freeze())
+    }
+}
+
+impl Coming {
+    /// What is there; less than was asked for if the file ends with it.
+    async fn answered(mut self, link: &Link) -> Asked<Bytes> {
+        self.pending.ready().await?;
+        match link.judge(self.pending.take()?) {
+            Ok(body) => {
+                let part = wire::read_answer(&body).filter(|part| part.len() <= self.len as usize);
+                part.ok_or(Trouble::Garbled)
+            }
+            Err(Trouble::Status(NtStatus::END_OF_FILE)) => Ok(Bytes::new()),
+            Err(trouble) => Err(trouble),
+        }
+    }
+}
+
 impl SmbFs {
     pub(super) async fn open_file(&self, path: &str, access: Access) -> Result<(SmbFile, Attributes)> {
         let access = access_mask(access);
@@ -135,50 +187,19 @@ impl SmbFs {
 
     pub(super) async fn read_file(&self, file: &SmbFile, offset: u64, len: usize) -> Result<Bytes> {
         match self.try_read(file, offset, len).await {
-            Err(Trouble::Lost) => Ok(self.try_read(file, offset, len).await?),
+            Err(Trouble::Lost) => Ok(Box::pin(self.try_read(file, offset, len)).await?),
             read => Ok(read?),
         }
     }
 
-    /// Asks for all parts at once, and puts them together in order.
     async fn try_read(&self, file: &SmbFile, offset: u64, len: usize) -> Asked<Bytes> {
-        let Held { link, id, _using } = self.handle(&file.0).await?;
-        let most = link.channel().affordable(link.max_read);
-        let mut under_way = VecDeque::new();
-        let mut asked = 0;
-        let mut whole = BytesMut::new();
-        let mut first = Bytes::new();
-        loop {
-            while asked < len && under_way.len() < MOST_PARTS {
-                let wanted = u32::try_from(len - asked).unwrap_or(u32::MAX).min(most);
-                let request = wire::read_request(id, offset + asked as u64, wanted);
-                let begun = link.channel().begin(&[link.request(Command::Read, &request, wanted)]).await?;
-                under_way.extend(begun.into_iter().map(|pending| (wanted, pending)));
-                asked += wanted as usize;
-            }
-            let Some((wanted, mut pending)) = under_way.pop_front() else { break };
-            pending.ready().await?;
-            let part = match link.judge(pending.take()?) {
-                Ok(body) => wire::read_answer(&body).filter(|part| part.len() <= wanted as usize),
-                Err(Trouble::Status(NtStatus::END_OF_FILE)) => Some(Bytes::new()),
-                Err(trouble) => return Err(trouble),
-            };
-            let part = part.ok_or(Trouble::Garbled)?;
-            let ends = part.len() < wanted as usize;
-            if first.is_empty() && whole.is_empty() {
-                first = part;
-            } else {
-                if whole.is_empty() {
-                    whole.reserve(len);
-                    whole.extend_from_slice(&std::mem::take(&mut first));
-                }
-                whole.extend_from_slice(&part);
-            }
-            if ends {
-                break;
-            }
+        let held = self.handle(&file.0).await?;
+        let most = held.link.channel().affordable(held.link.max_read);
+        match u32::try_from(len) {
+            Ok(0) => Ok(Bytes::new()),
+            Ok(len) if len <= most => held.begin_read(offset, len).await?.answered(&held.link).await,
+            _ => Box::pin(held.read_parts(offset, len, most)).await,
         }
-        Ok(if whole.is_empty() { first } else { whole.freeze() })
     }
 
     pub(super) async fn write_file(&self, file: &SmbFile, offset: u64, data: Bytes) -> Result<()> {
@@ -272,19 +293,25 @@ impl SmbFs {
     pub(super) async fn handle<'a>(&self, file: &'a OpenFile) -> Asked<Held<'a>> {
         let _using = file.using.read().await;
         let link = self.link().await?;
-        if let Some(id) = now(file, &link)? {
-            return Ok(Held { link, id, _using });
-        }
+        let id = match now(file, &link)? {
+            Some(id) => id,
+            // Apart, so that whatever uses a handle is not as large as what has to be remembered for this.
+            None => Box::pin(self.handle_anew(file, &link)).await?,
+        };
+        Ok(Held { link, id, _using })
+    }
+
+    async fn handle_anew(&self, file: &OpenFile, link: &Arc<Link>) -> Asked<FileId> {
         let _one_at_a_time = file.reopening.lock().await;
-        if let Some(id) = now(file, &link)? {
-            return Ok(Held { link, id, _using });
+        if let Some(id) = now(file, link)? {
+            return Ok(id);
         }
         let path = locked(&file.path).clone();
-        let opened = match self.claim(&link, &path, file).await {
+        let opened = match self.claim(link, &path, file).await {
             Some(opened) => opened,
             None => {
-                let opened = self.open_again(&link, &path, file).await?;
-                file.locks.take_again(&link, opened.grip.id).await.map_err(|trouble| match trouble {
+                let opened = self.open_again(link, &path, file).await?;
+                file.locks.take_again(link, opened.grip.id).await.map_err(|trouble| match trouble {
                     Trouble::Status(_) => Trouble::Stale,
                     trouble => trouble,
                 })?;
@@ -294,7 +321,7 @@ impl SmbFs {
         let id = opened.grip.id;
         *locked(&file.lease) = opened.leased;
         *locked(&file.handle) = Handle::Open(opened.grip);
-        Ok(Held { link, id, _using })
+        Ok(id)
     }
 
     /// Gets back a handle that the server has kept, with all its locks.

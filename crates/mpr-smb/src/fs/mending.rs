@@ -55,6 +55,11 @@ impl SmbFs {
         if !link.is_lost() {
             return Ok(link);
         }
+        // Apart, so that requests are not all as large as what has to be remembered for this.
+        Box::pin(self.mended()).await
+    }
+
+    async fn mended(&self) -> Asked<Arc<Link>> {
         let mut mending = self.mending.lock().await;
         let link = self.now();
         if !link.is_lost() {
