@@ -1,6 +1,6 @@
 //! The figures of all rounds, and their medians.
 
-use super::limits::Limits;
+use super::limits::{Alone, Limits};
 use super::measure::{Figure, Round, SHOWN};
 use super::subject::Subject;
 
@@ -46,14 +46,12 @@ impl Results {
     /// The medians of the limits.
     #[must_use]
     pub(super) fn limits(&self) -> Option<Limits> {
-        let of = |field: fn(&Limits) -> Option<f64>| median(self.limits.iter().filter_map(field).collect());
+        let of = |field: fn(&Limits) -> f64| median(self.limits.iter().map(field).collect());
         Some(Limits {
-            connect: of(|limits| Some(limits.connect))?,
-            get: of(|limits| Some(limits.get))?,
-            put: of(|limits| Some(limits.put))?,
-            read1: of(|limits| limits.read1),
-            read8: of(|limits| limits.read8),
-            read32: of(|limits| limits.read32),
+            connect: of(|limits| limits.connect)?,
+            get: of(|limits| limits.get)?,
+            put: of(|limits| limits.put)?,
+            alone: self.alone(),
         })
     }
 
@@ -65,11 +63,27 @@ impl Results {
             Figure::Connect => Some(limits.connect),
             Figure::Read => Some(limits.get),
             Figure::Write => Some(limits.put),
-            Figure::Read1 => limits.read1,
-            Figure::Read8 => limits.read8,
-            Figure::Read32 => limits.read32,
+            Figure::Read1 => limits.alone.map(|alone| alone.read1),
+            Figure::Read8 => limits.alone.map(|alone| alone.read8),
+            Figure::Read32 => limits.alone.map(|alone| alone.read32),
+            Figure::Find => limits.alone.map(|alone| alone.find),
+            Figure::FindLarge => limits.alone.map(|alone| alone.find_large),
+            Figure::Create => limits.alone.map(|alone| alone.create),
             _ => None,
         }
+    }
+
+    fn alone(&self) -> Option<Alone> {
+        let measured: Vec<Alone> = self.limits.iter().filter_map(|limits| limits.alone).collect();
+        let of = |field: fn(&Alone) -> f64| median(measured.iter().map(field).collect());
+        Some(Alone {
+            read1: of(|alone| alone.read1)?,
+            read8: of(|alone| alone.read8)?,
+            read32: of(|alone| alone.read32)?,
+            find: of(|alone| alone.find)?,
+            find_large: of(|alone| alone.find_large)?,
+            create: of(|alone| alone.create)?,
+        })
     }
 }
 

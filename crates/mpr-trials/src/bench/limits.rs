@@ -1,4 +1,5 @@
-//! What the protocol allows: `smbclient` for files in order, the protocol crate alone for small reads.
+//! What the protocol allows: `smbclient` for files in order, the protocol crate alone for small reads, listings and
+//! small files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,11 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mpr_testkit::Samba;
+use smb2::client::connection::CompoundOp;
 use smb2::client::{Connection, Session, Tree};
+use smb2::msg::close::CloseRequest;
+use smb2::msg::create::{CreateDisposition, CreateRequest, ImpersonationLevel, ShareAccess};
 use smb2::msg::read::ReadRequest;
-use smb2::types::{Command as Smb, FileId, TreeId};
+use smb2::msg::write::WriteRequest;
+use smb2::types::flags::FileAccessMask;
+use smb2::types::{Command as Smb, FileId, OplockLevel, TreeId};
+use tokio::task::JoinSet;
 
-use super::data::{Data, Sizes};
+use super::data::{Data, SMALL_TREE, Sizes};
 use super::subject::Protection;
 use crate::program::succeed;
 
@@ -26,11 +33,22 @@ pub(super) struct Limits {
     /// MB/s, the connecting not counted.
     pub(super) get: f64,
     pub(super) put: f64,
-    /// Reads of 4 KiB a second, so many at a time. Not known of encrypted ones: the crate alone does not encrypt with
-    /// this server.
-    pub(super) read1: Option<f64>,
-    pub(super) read8: Option<f64>,
-    pub(super) read32: Option<f64>,
+    /// What the crate does. Not known of what is encrypted, which it does not do with this server.
+    pub(super) alone: Option<Alone>,
+}
+
+/// What the protocol crate does alone, with no file system around it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alone {
+    /// Reads of 4 KiB a second, so many at a time.
+    pub(super) read1: f64,
+    pub(super) read8: f64,
+    pub(super) read32: f64,
+    /// Milliseconds to list a tree, eight directories at a time: what the server takes.
+    pub(super) find: f64,
+    pub(super) find_large: f64,
+    /// Files a second, each made, written and closed by a single message.
+    pub(super) create: f64,
 }
 
 impl Limits {
@@ -60,39 +78,135 @@ impl Limits {
         let get = megabytes / (run("get big.bin /dev/null")? - connect);
         let put = megabytes / (run(&format!("put {} limit.bin", data.local("put.bin").display()))? - connect);
         run("rm limit.bin")?;
-        let reads = |depth| match protection {
-            Protection::AsItComes => small_reads(samba, sizes, depth).map(Some),
-            Protection::Encrypted => Ok(None),
+        let alone = match protection {
+            Protection::AsItComes => Some(Alone::measure(samba, sizes)?),
+            Protection::Encrypted => None,
         };
-        Ok(Limits {
-            connect: connect * 1e3,
-            get,
-            put,
-            read1: reads(1)?,
-            read8: reads(8)?,
-            read32: reads(32)?,
-        })
+        Ok(Limits { connect: connect * 1e3, get, put, alone })
     }
 }
 
-/// Small reads a second with the protocol crate alone.
-fn small_reads(samba: &Samba, sizes: Sizes, depth: usize) -> Result<f64, String> {
+impl Alone {
+    fn measure(samba: &Samba, sizes: Sizes) -> Result<Alone, String> {
+        let reads = |depth| alone(read_at_random(samba, sizes, depth));
+        let measured = Alone {
+            read1: reads(1)?,
+            read8: reads(8)?,
+            read32: reads(32)?,
+            find: alone(list(samba, "tree", SMALL_TREE))?,
+            find_large: alone(list(samba, "large", sizes.large_tree))?,
+            create: alone(create(samba, sizes.creates))?,
+        };
+        fs::remove_dir_all(samba.data("rw").join(CREATED)).map_err(|error| error.to_string())?;
+        Ok(measured)
+    }
+}
+
+/// Has the protocol crate do something alone.
+fn alone(work: impl Future<Output = smb2::Result<f64>>) -> Result<f64, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    runtime
-        .block_on(read_at_random(samba, sizes, depth))
-        .map_err(|error| format!("the protocol crate: {error}"))
+    runtime.block_on(work).map_err(|error| format!("the protocol crate: {error}"))
 }
 
-async fn read_at_random(samba: &Samba, sizes: Sizes, depth: usize) -> smb2::Result<f64> {
+async fn connected(samba: &Samba) -> smb2::Result<(Connection, Tree)> {
     let address = format!("127.0.0.1:{}", samba.port());
     let mut connection = Connection::connect(&address, Duration::from_secs(10)).await?;
     connection.negotiate().await?;
     Session::setup(&mut connection, samba.user(), Samba::PASSWORD, "").await?;
     let tree = Tree::connect(&mut connection, "rw").await?;
+    Ok((connection, tree))
+}
+
+/// Milliseconds to list a tree of at least so many entries.
+async fn list(samba: &Samba, root: &str, least: usize) -> smb2::Result<f64> {
+    const AT_ONCE: usize = 8;
+    let (connection, tree) = connected(samba).await?;
+    let tree = Arc::new(tree);
+    let begun = Instant::now();
+    let (mut left, mut under_way, mut seen) = (vec![root.to_owned()], JoinSet::new(), 0);
+    loop {
+        while under_way.len() < AT_ONCE
+            && let Some(path) = left.pop()
+        {
+            let (tree, mut connection) = (Arc::clone(&tree), connection.clone());
+            under_way.spawn(async move {
+                let entries = tree.list_directory(&mut connection, &path).await;
+                entries.map(|entries| (path, entries))
+            });
+        }
+        let Some(listed) = under_way.join_next().await else { break };
+        let (path, entries) = listed.map_err(|error| smb2::Error::invalid_data(error.to_string()))??;
+        let entries = entries.iter().filter(|entry| !matches!(&*entry.name, "." | ".."));
+        for entry in entries {
+            seen += 1;
+            if entry.is_directory {
+                left.push(format!("{path}/{}", entry.name));
+            }
+        }
+    }
+    let took = begun.elapsed().as_secs_f64() * 1e3;
+    if seen < least {
+        return Err(smb2::Error::invalid_data(format!("{seen} of {least} entries")));
+    }
+    Ok(took)
+}
+
+/// Where files are made.
+const CREATED: &str = "created-alone";
+
+/// Small files a second, in a directory of their own.
+async fn create(samba: &Samba, count: usize) -> smb2::Result<f64> {
+    let (mut connection, tree) = connected(samba).await?;
+    tree.create_directory(&mut connection, CREATED).await?;
+    let id = Some(tree.tree_id);
+    let write = WriteRequest {
+        data_offset: 0x70,
+        offset: 0,
+        file_id: FileId::SENTINEL,
+        channel: 0,
+        remaining_bytes: 0,
+        write_channel_info_offset: 0,
+        write_channel_info_length: 0,
+        flags: 0,
+        data: vec![7; 1024],
+    };
+    let close = CloseRequest { flags: 0, file_id: FileId::SENTINEL };
+    let begun = Instant::now();
+    for file in 0..count {
+        let create = CreateRequest {
+            requested_oplock_level: OplockLevel::None,
+            impersonation_level: ImpersonationLevel::Impersonation,
+            desired_access: FileAccessMask::new(FileAccessMask::FILE_WRITE_DATA),
+            file_attributes: 0,
+            share_access: ShareAccess(7),
+            create_disposition: CreateDisposition::FileCreate,
+            create_options: 0,
+            name: format!("{CREATED}\\file-{file}"),
+            create_contexts: Vec::new(),
+        };
+        let answers = connection
+            .execute_compound(&[
+                CompoundOp::new(Smb::Create, &create, id),
+                CompoundOp::new(Smb::Write, &write, id),
+                CompoundOp::new(Smb::Close, &close, id),
+            ])
+            .await?;
+        for answer in answers {
+            let header = answer?.header;
+            if !header.status.is_success() {
+                return Err(smb2::Error::Protocol { status: header.status, command: header.command });
+            }
+        }
+    }
+    Ok(count as f64 / begun.elapsed().as_secs_f64())
+}
+
+async fn read_at_random(samba: &Samba, sizes: Sizes, depth: usize) -> smb2::Result<f64> {
+    let (mut connection, tree) = connected(samba).await?;
     let (file, size) = tree.open_file(&mut connection, "random.bin").await?;
     let (connection, done) = (Arc::new(connection), Arc::new(AtomicU64::new(0)));
     let begun = Instant::now();

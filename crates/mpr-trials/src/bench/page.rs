@@ -42,7 +42,8 @@ pub(super) fn markdown(
     line(
         &mut page,
         "\nThe limit is `smbclient` for connecting and for files in order (its `put` does not sync), and the protocol crate \
-         alone for random reads. `–`: it cannot, or failed. sshfs speaks SFTP, and is there for comparison.\n",
+         alone for random reads, for listing the trees (eight directories at a time) and for small files (each made, written and \
+         closed by one message): about what this server gives a client of one connection. `–`: it cannot, or failed. sshfs speaks SFTP, and is there for comparison.\n",
     );
     line(
         &mut page,

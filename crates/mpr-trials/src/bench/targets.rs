@@ -53,7 +53,7 @@ pub(super) fn targets(results: &Results) -> Vec<Target> {
             "random reads, depth 32 ≥ 85 % of the protocol crate alone",
             Read32,
             0.85,
-            limit(|limits| limits.read32),
+            limit(|limits| Some(limits.alone?.read32)),
         ),
         at_most("find of 2,000, cold ≤ ⅓ of the best SMB peer", Find, third, best(Find)),
         at_most("find of 50,000, cold ≤ ⅓ of the best SMB peer", FindLarge, third, best(FindLarge)),
