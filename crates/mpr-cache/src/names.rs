@@ -47,6 +47,8 @@ struct Directory {
     spelled: Option<Spellings>,
     /// Names that were asked for and were not there since it was last listed.
     misses: usize,
+    /// Since when names that are there are counted among these, and which was the last of them.
+    alone: Option<(Instant, Box<str>)>,
     /// Entries there were when it was last listed, to its end or not.
     long: usize,
     /// When this was begun to be kept.
@@ -162,6 +164,30 @@ impl Names {
         self.learn(path, None, asked);
         if let Some(directory) = self.directories.get_mut(split(path).0) {
             directory.misses += 1;
+        }
+    }
+
+    /// The server has said what stands under this name. As one listing would have told of all names in the directory,
+    /// this counts as if nothing did, if it comes soon after others.
+    pub(crate) fn asked_alone(&mut self, path: &str, lifetime: Duration) {
+        let (parent, name) = split(path);
+        let touched = self.moments.listing(parent);
+        let Some(directory) = self.directories.get_mut(parent) else { return };
+        if name.is_empty() || directory.is_whole(touched, lifetime) {
+            return;
+        }
+        match &mut directory.alone {
+            Some((since, last)) if since.elapsed() < lifetime => {
+                // Whoever asks for the same again and again would not be helped by a listing.
+                if **last != *name {
+                    *last = name.into();
+                    directory.misses += 1;
+                }
+            }
+            alone => {
+                *alone = Some((Instant::now(), name.into()));
+                directory.misses = 1;
+            }
         }
     }
 

@@ -78,6 +78,7 @@ impl<R: RemoteFs> Inner<R> {
         match self.lower.stat(path).await {
             Ok(now) => {
                 self.learn(path, now, asked);
+                locked(&self.names).asked_alone(path, self.lifetime());
                 Ok(now)
             }
             Err(error) => {

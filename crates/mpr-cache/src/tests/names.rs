@@ -190,6 +190,29 @@ async fn whoever_asks_for_much_that_is_not_there_is_told_by_one_listing() {
     cached.stat("d/other").await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_many_names_one_by_one_is_told_by_one_listing() {
+    let world = World::new(NONE).await;
+    world.here.set_lifetime(Duration::from_secs(10));
+    for number in 0..300 {
+        world.file(&format!("{number}"), b"text").await;
+    }
+    for round in 1..=2 {
+        for number in 0..300 {
+            assert_eq!(world.cached.stat(&format!("{number}")).await.unwrap().size, 4);
+        }
+        assert_eq!(world.here.count(Call::OpenDirectory), round);
+        assert!(world.here.count(Call::Stat) <= 30 * round, "{}", world.here.count(Call::Stat));
+        advance(Duration::from_secs(5)).await;
+    }
+    // Who asks for one now and then has nothing listed.
+    for _ in 0..100 {
+        world.cached.stat("7").await.unwrap();
+        advance(Duration::from_secs(5)).await;
+    }
+    assert_eq!(world.here.count(Call::OpenDirectory), 2);
+}
+
 #[tokio::test]
 async fn a_long_directory_is_not_listed_for_few_names() {
     let world = World::new(NONE).await;
