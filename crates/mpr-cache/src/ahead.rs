@@ -43,6 +43,8 @@ pub(crate) struct Walks {
     last: Option<(Box<str>, Instant)>,
     /// How long it takes from one directory to the next.
     pace: Duration,
+    /// For how many steps enough is known ahead.
+    rest: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +76,9 @@ impl Walks {
                 let up = nth > last.nth;
                 let is_next = nth.abs_diff(last.nth) == 1;
                 let as_expected = is_next && last.up.is_none_or(|expected| expected == up);
+                if !as_expected {
+                    self.rest = 0;
+                }
                 Step { nth, up: is_next.then_some(up), hits: if as_expected { last.hits + 1 } else { 0 } }
             }
             None => {
@@ -104,29 +109,15 @@ impl Walks {
     }
 
     /// What should be listed now.
-    fn next(&self, names: &mut Names, lifetime: Duration) -> Vec<String> {
+    fn next(&mut self, names: &mut Names, lifetime: Duration) -> Vec<String> {
         let mut found =
             Ahead { walks: self, names, lifetime, left: 0, names_left: 0, room: 0, next: Vec::new() };
-        let Some((at, _)) = &self.last else { return found.next };
-        let (parent, _) = split(at);
-        let Some(step) = self.steps.get(parent).filter(|_| !at.is_empty()) else { return found.next };
-        let Some(up) = step.up else { return found.next };
-        // Not further than the walker comes before what is known is too old.
-        let in_time = (lifetime / 2).as_nanos() / self.pace.as_nanos().max(1);
-        found.left =
-            (FIRST << step.hits.min(8)).min(FURTHEST).min(usize::try_from(in_time).unwrap_or(FURTHEST));
-        found.names_left = found.names.most() / 4;
-        found.room = AT_ONCE.saturating_sub(self.under_way.len());
-        found.below(at, up);
-        let mut at: &str = at;
-        while !at.is_empty() && found.wants_more() {
-            let (parent, _) = split(at);
-            let Some(step) = self.steps.get(parent) else { break };
-            let Some(up) = step.up else { break };
-            found.beside(parent, Some(step.nth), up);
-            at = parent;
-        }
-        found.next
+        let furthest = found.search().unwrap_or_default();
+        let Ahead { left, next, .. } = found;
+        // Who is as far ahead as may be need not look at every step.
+        let is_far = furthest == FURTHEST && left == 0 && next.is_empty();
+        self.rest = if is_far { FURTHEST / 2 } else { 0 };
+        next
     }
 }
 
@@ -144,6 +135,30 @@ struct Ahead<'a> {
 }
 
 impl Ahead<'_> {
+    /// Looks for it from where the walker is. Says how many directories it may be ahead of.
+    fn search(&mut self) -> Option<usize> {
+        let walks = self.walks;
+        let (at, _) = walks.last.as_ref()?;
+        let mut at: &str = at;
+        let step = walks.steps.get(split(at).0).filter(|_| !at.is_empty())?;
+        let up = step.up?;
+        // Not further than the walker comes before what is known is too old.
+        let in_time = (self.lifetime / 2).as_nanos() / walks.pace.as_nanos().max(1);
+        let in_time = usize::try_from(in_time).unwrap_or(FURTHEST);
+        let furthest = (FIRST << step.hits.min(8)).min(FURTHEST).min(in_time);
+        self.left = furthest;
+        self.names_left = self.names.most() / 4;
+        self.room = AT_ONCE.saturating_sub(walks.under_way.len());
+        self.below(at, up);
+        while !at.is_empty() && self.wants_more() {
+            let (parent, _) = split(at);
+            let step = walks.steps.get(parent)?;
+            self.beside(parent, Some(step.nth), step.up?);
+            at = parent;
+        }
+        Some(furthest)
+    }
+
     fn wants_more(&self) -> bool {
         self.left > 0 && self.names_left > 0 && self.room > 0
     }
@@ -176,7 +191,10 @@ impl<R: RemoteFs> Inner<R> {
     pub(crate) fn walked_into(self: &Arc<Self>, path: &str) {
         let mut walks = locked(&self.walks);
         walks.opened(&mut locked(&self.names), path, Instant::now(), self.lifetime());
-        self.go_ahead(walks);
+        match walks.rest {
+            0 => self.go_ahead(walks),
+            steps => walks.rest = steps - 1,
+        }
     }
 
     /// It is known now what is in a directory.
