@@ -60,6 +60,10 @@ async fn a_link_inside_a_namespace_is_followed_when_somebody_looks_behind_it() {
     assert_eq!(all.stat("away").await.unwrap().kind, Kind::Directory);
     assert!(all.health().requests > requests);
 
+    // Who may never want what is behind it does not have it followed.
+    let ahead = all.look_into_directory("above/link").await.map(drop);
+    assert_eq!(ahead, Err(Errno(libc::EREMOTE)));
+
     // What is behind it is like everything else.
     let (file, attributes) = all.open("above/link/d/file", BOTH).await.unwrap();
     assert_eq!(all.read(&file, 0, 10).await.unwrap(), "here"[..]);
@@ -70,6 +74,7 @@ async fn a_link_inside_a_namespace_is_followed_when_somebody_looks_behind_it() {
     assert_eq!(all.stat("above/link/d/file").await.unwrap().id, attributes.id);
     let seen = all.stat("above/link").await.unwrap();
     assert_eq!((seen.kind, seen.id), (Kind::Directory, 0));
+    assert!(all.look_into_directory("above/link").await.is_ok());
     let listing = all.open_directory("above/link").await.unwrap();
     let entries = all.next_entries(&listing).await.unwrap();
     assert_eq!(entries[0].attributes.id, all.stat("above/link/d").await.unwrap().id);
