@@ -101,7 +101,7 @@ pub(crate) struct Channel {
 struct Shared {
     seal: Seal,
     patience: Duration,
-    outbox: Mutex<Outbox>,
+    outbox: Outbox,
     sendable: Notify,
     waiting: Mutex<Waiting>,
     credits: Semaphore,
@@ -176,7 +176,7 @@ impl Channel {
         let shared = Arc::new(Shared {
             seal,
             patience,
-            outbox: Mutex::new(Outbox::to(Arc::clone(&writing))),
+            outbox: Outbox::to(Arc::clone(&writing)),
             sendable: Notify::new(),
             waiting: Mutex::new(Waiting { next: next.0, requests: HashMap::new(), ended: None }),
             credits: Semaphore::new(credits.into()),
@@ -397,10 +397,9 @@ impl Shared {
     fn hand_over(&self, mut message: Vec<u8>) {
         let header = self.seal.encrypt(&mut message);
         self.tally.sent.fetch_add(message.len() as u64, Ordering::Relaxed);
-        let handed_over = locked(&self.outbox).put(header.as_ref(), message);
-        match handed_over {
-            Ok(true) => {}
-            Ok(false) => self.sendable.notify_one(),
+        match self.outbox.put(header.as_ref(), message) {
+            Ok(false) => {}
+            Ok(true) => self.sendable.notify_one(),
             Err(_) => self.end(Trouble::Lost),
         }
     }
@@ -460,7 +459,7 @@ impl Shared {
             std::mem::take(&mut waiting.requests)
         };
         self.credits.close();
-        locked(&self.outbox).close();
+        self.outbox.close();
         drop(waiters);
     }
 
