@@ -28,6 +28,9 @@ enum Part {
     Asked(Range<u64>),
 }
 
+/// After so many chunks more it is looked for those that went by themselves.
+const LOOK: usize = 16;
+
 /// How a read will be answered.
 struct Plan {
     parts: Vec<Part>,
@@ -300,7 +303,10 @@ impl<R: RemoteFs> Inner<R> {
         let mut kept = locked(&self.kept);
         kept.push_back((Arc::downgrade(body), offset));
         // What went by itself does not pile up.
-        for _ in 0..2 {
+        if !kept.len().is_multiple_of(LOOK) {
+            return;
+        }
+        for _ in 0..2 * LOOK {
             let gone = match kept.front() {
                 Some((body, offset)) => body.upgrade().is_none_or(|body| !body.state().chunks.has(*offset)),
                 None => false,
