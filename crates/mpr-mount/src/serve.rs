@@ -325,7 +325,7 @@ async fn mount_and_announce(
         )
     })?;
 
-    let remark;
+    let (remark, renewing);
     // A request names its protocol; there is one so far, and a new one is a new arm here.
     let remote = match mount.server.protocol {
         Protocol::Smb => {
@@ -338,9 +338,11 @@ async fn mount_and_announce(
             let connected = proof::by_what_there_is(server, login, password.clone(), connect);
             let Proved { reached, remark: why } = in_time(&server.host, connected).await?;
             remark = why;
-            if let Some(given) = password {
-                passwords::renew(server, login, given).await;
-            }
+            // Meanwhile it can be mounted.
+            renewing = password.map(|given| {
+                let (server, login) = (server.clone(), login.clone());
+                tokio::spawn(async move { passwords::renew(&server, &login, given).await })
+            });
             reached.with_links_in_files(taste.symlinks_in_files.unwrap_or(false))
         }
         _ => return Err(Failure::new(Status::NOT_SUPPORTED, "mpr-mount does not speak this protocol")),
@@ -363,8 +365,15 @@ async fn mount_and_announce(
     let Taste { file_mode, directory_mode, .. } = mount.taste;
     let look = Look::of(mount.uid, mount.gid).with_modes(file_mode, directory_mode);
     let filesystem = Mounted::new(remote, Handle::current(), look);
+    // Whoever looks at anything on it looks at its root first. By the time that can be, it is known.
+    let root = filesystem.clone();
+    tokio::spawn(async move { root.remote().stat("").await });
     let serving =
         Serving::begin(&mount, slot, (connections, lock, keeper), filesystem, losses, remark).await?;
+    if let Some(renewing) = renewing {
+        // What it could not do is no failure of connecting.
+        let _ = renewing.await;
+    }
     // From here on a caller that has gone takes the connection with it: nobody would know of it.
     if let Err(error) = caller.tell(&Event::Done { kind: ShareKind::Disk }) {
         return Err(internal("the caller has gone", &error));
