@@ -27,6 +27,7 @@ pub(crate) const NOT_THROUGH_LINKS: u32 = 0x0020_0000;
 
 /// Classes of information about a file, and about its file system.
 const BASIC: u8 = 4;
+const STANDARD: u8 = 5;
 const RENAME: u8 = 10;
 const LINK: u8 = 11;
 const DISPOSITION: u8 = 13;
@@ -104,6 +105,11 @@ pub(crate) fn query_identity(id: FileId) -> QueryInfoRequest {
 /// Asks for times, sizes and attributes.
 pub(crate) fn query_attributes(id: FileId) -> QueryInfoRequest {
     query(InfoType::File, NETWORK_OPEN, 56, id)
+}
+
+/// Asks for lengths: the least there is to ask.
+pub(crate) fn query_length(id: FileId) -> QueryInfoRequest {
+    query(InfoType::File, STANDARD, 24, id)
 }
 
 /// Asks for room on the file system.
