@@ -369,16 +369,18 @@ impl Names {
 
     /// `path` is about to be given to something new. What comes of it is told to [`Names::made`], or is not known, and
     /// then told to [`Names::touch`].
-    pub(crate) fn making(&mut self, path: &str) -> Moment {
-        self.moments.touch_name(path)
+    pub(crate) fn making(&mut self, path: &str) -> Asked {
+        Asked { moment: self.moments.touch_name(path), at: Instant::now() }
     }
 
-    /// Something new has been made, and this is it, unless something else has happened to its name since `before`. The
-    /// directory it is in has one name more, and the times of what was made in it last.
-    pub(crate) fn made(&mut self, path: &str, now: Attributes, before: Moment) {
+    /// Something new has been made, and this is it, unless something else has happened to its name since `before`; and
+    /// this is the directory it is in, which has one name more, if that is known.
+    pub(crate) fn made(&mut self, path: &str, now: Attributes, directory: Option<Attributes>, before: Asked) {
         let (parent, name) = split(path);
-        let above = self.known_good(parent);
-        let undisturbed = self.moments.name(path) == before && self.moments.file(now.id) <= before;
+        let known = self.known_good(parent);
+        let same = self.moments.name(parent) < before.moment;
+        let undisturbed =
+            self.moments.name(path) == before.moment && self.moments.file(now.id) <= before.moment;
         let adds = undisturbed && self.adds(parent, name);
         if !adds {
             self.moments.touch_listing(parent);
@@ -390,18 +392,24 @@ impl Names {
             let asked = self.ask();
             self.learn(path, Some(now), asked);
         }
-        if let Some((above, at)) = above {
+        // What is made at once is answered in any order. Its directory is what the last of it says, and time tells
+        // which that is.
+        let latest = match (directory, known) {
+            (Some(directory), Some(known)) if known.modified > directory.modified => Some(known),
+            (Some(directory), Some(_)) => Some(directory),
+            (Some(directory), None) if same => Some(directory),
+            _ => None,
+        };
+        if latest.is_some() {
             let moment = self.moments.next();
-            let modified = above.modified.max(now.created);
-            let changed = above.changed.max(now.created);
-            self.learn(parent, Some(Attributes { modified, changed, ..above }), Asked { moment, at });
+            self.learn(parent, latest, Asked { moment, ..before });
         }
     }
 
-    fn known_good(&mut self, path: &str) -> Option<(Attributes, Instant)> {
+    fn known_good(&mut self, path: &str) -> Option<Attributes> {
         let (parent, name) = split(path);
         let known = self.directories.get_mut(parent)?.last_known(name)?;
-        is_good(&self.moments, path, &known).then_some((known.attributes?, known.asked.at))
+        if is_good(&self.moments, path, &known) { known.attributes } else { None }
     }
 
     /// Whether what is listed of a directory, if it is, stays so with this name added.
@@ -645,32 +653,34 @@ mod tests {
         assert_eq!(names.find("d/a", LONG), None);
     }
 
-    fn made_at(seconds: u64, id: u64) -> Attributes {
-        Attributes { created: UNIX_EPOCH + Duration::from_secs(seconds), ..thing(id) }
-    }
-
     #[test]
-    fn a_directory_has_the_times_of_what_was_made_in_it_last() {
+    fn a_directory_is_what_is_told_of_it_with_what_was_made_in_it_last() {
         let mut names = Names::new(100);
-        let asked = names.ask();
-        names.learn("d", Some(Attributes { kind: Kind::Directory, ..thing(1) }), asked);
+        let directory = |seconds| {
+            let modified = UNIX_EPOCH + Duration::from_secs(seconds);
+            Attributes { kind: Kind::Directory, modified, ..thing(1) }
+        };
         // Two at once, answered the other way round.
         let (one, other) = (names.making("d/a"), names.making("d/b"));
-        names.made("d/b", made_at(8, 6), other);
-        names.made("d/a", made_at(7, 5), one);
-        let directory = names.find("d", LONG).flatten().unwrap();
-        assert_eq!(directory.modified, made_at(8, 0).created);
-        assert_eq!((directory.modified, directory.id), (directory.changed, 1));
+        names.made("d/b", thing(6), Some(directory(8)), other);
+        names.made("d/a", thing(5), Some(directory(7)), one);
+        assert_eq!(names.find("d", LONG), Some(Some(directory(8))));
         // What was asked before something was made may be of before.
         let asked = names.ask();
         let before = names.making("d/c");
-        names.made("d/c", made_at(9, 7), before);
-        names.learn("d", Some(thing(1)), asked);
-        assert_eq!(names.find("d", LONG).flatten().unwrap().modified, made_at(9, 0).created);
-        names.touch("d/c");
-        assert_eq!(names.find("d", LONG), None);
+        names.made("d/c", thing(7), Some(directory(9)), before);
+        names.learn("d", Some(directory(8)), asked);
+        assert_eq!(names.find("d", LONG), Some(Some(directory(9))));
+        // Something else was done meanwhile.
         let before = names.making("d/e");
-        names.made("d/e", made_at(10, 8), before);
+        names.touch("d/c");
+        names.made("d/e", thing(8), Some(directory(10)), before);
+        assert_eq!(names.find("d", LONG), None);
+        // Nothing was told.
+        let before = names.making("d/f");
+        names.made("d/f", thing(9), Some(directory(11)), before);
+        let before = names.making("d/g");
+        names.made("d/g", thing(10), None, before);
         assert_eq!(names.find("d", LONG), None);
     }
 
@@ -682,13 +692,13 @@ mod tests {
         assert_eq!((names.find("d/b", LONG), names.find("d/A", LONG)), (Some(None), None));
         assert_eq!((names.find("b", LONG), names.find("", LONG)), (Some(None), None));
         let before = names.making("d/b");
-        names.made("d/b", thing(6), before);
+        names.made("d/b", thing(6), None, before);
         assert_eq!((names.find("d/c", LONG), names.find("d/B", LONG)), (Some(None), None));
         let count = |names: &mut Names| listed(names, "d").map(|all| all.len());
         assert_eq!(count(&mut names), Some(2));
         // A server that takes these for one has opened what was there.
         let before = names.making("d/B");
-        names.made("d/B", thing(6), before);
+        names.made("d/B", thing(6), None, before);
         assert_eq!((names.find("d/c", LONG), count(&mut names)), (None, None));
     }
 
@@ -699,7 +709,7 @@ mod tests {
             let asked = names.list("d");
             let path = format!("d/{made}");
             let before = names.making(&path);
-            names.made(&path, thing(9), before);
+            names.made(&path, thing(9), None, before);
             for (place, name) in told.iter().enumerate() {
                 let entry = Entry { name: (*name).to_owned(), attributes: thing(place as u64 + 20) };
                 names.learn_listed("d", &[entry], place, asked);

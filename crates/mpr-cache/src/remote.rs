@@ -90,18 +90,21 @@ impl<R: RemoteFs> Inner<R> {
         }
     }
 
-    /// Does what gives `path` to something new. `made` says what that is.
+    /// Does what gives `path` to something new. `made` says what that is, and what its directory is now.
     async fn make<T>(
         self: &Arc<Self>,
         path: &str,
         work: impl Future<Output = Result<T>>,
-        made: impl Fn(&T) -> Attributes,
+        made: impl Fn(&T) -> (Attributes, Option<Attributes>),
     ) -> Result<T> {
         let before = locked(&self.names).making(path);
         let done = work.await;
         let mut names = locked(&self.names);
         match &done {
-            Ok(done) => names.made(path, made(done), before),
+            Ok(done) => {
+                let (now, directory) = made(done);
+                names.made(path, now, directory, before);
+            }
             // It may have happened.
             Err(_) => drop(names.touch(path)),
         }
@@ -248,7 +251,9 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
             _quiet = inner.all_quiet(inner.dirty_at(path)).await;
         }
         let asked = inner.ask();
-        let (lower, now) = inner.make(path, inner.lower.create(path, creation), |(_, now)| *now).await?;
+        let (lower, now, _) = inner
+            .make(path, inner.lower.create_telling(path, creation), |(_, now, directory)| (*now, *directory))
+            .await?;
         // What is new cannot have been changed meanwhile.
         let asked = if creation.exclusive { inner.ask() } else { asked };
         let handle = inner.opened(lower, path, creation.access, now, asked);
@@ -308,7 +313,7 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     }
 
     async fn make_directory(&self, path: &str) -> Result<Attributes> {
-        self.inner.make(path, self.inner.lower.make_directory(path), |now| *now).await
+        self.inner.make(path, self.inner.lower.make_directory(path), |now| (*now, None)).await
     }
 
     async fn remove_directory(&self, path: &str) -> Result<()> {
@@ -385,7 +390,7 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     }
 
     async fn make_symlink(&self, path: &str, target: &str) -> Result<Attributes> {
-        self.inner.make(path, self.inner.lower.make_symlink(path, target), |now| *now).await
+        self.inner.make(path, self.inner.lower.make_symlink(path, target), |now| (*now, None)).await
     }
 
     async fn link(&self, path: &str, also: &str) -> Result<Attributes> {

@@ -417,6 +417,30 @@ fn what_is_done_in_a_directory_changes_its_time_at_once() {
         step();
         assert_eq!(time(&here), time(&there), "{what}");
     }
+    for number in 0..30 {
+        fs::write(here.join(number.to_string()), "text").unwrap();
+        assert_eq!(time(&here), time(&there), "{number} files made");
+    }
+}
+
+#[test]
+fn a_directory_in_which_something_was_just_made_can_be_renamed_and_removed() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("just-made-in");
+    for round in 0..3 {
+        let (old, new) = (here.join("old"), here.join("new"));
+        fs::create_dir_all(old.join("below")).unwrap();
+        for number in 0..4 {
+            fs::write(old.join("below").join(number.to_string()), "text").unwrap();
+        }
+        fs::rename(&old, &new).unwrap();
+        for number in 4..8 {
+            fs::write(new.join("below").join(number.to_string()), "text").unwrap();
+        }
+        assert_eq!(fs::read_dir(there.join("new/below")).unwrap().count(), 8);
+        fs::remove_dir_all(&new).unwrap();
+        assert_eq!(fs::read_dir(&there).unwrap().count(), 0, "{round}");
+    }
 }
 
 #[test]

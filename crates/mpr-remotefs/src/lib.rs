@@ -288,6 +288,18 @@ pub trait RemoteFs: fmt::Debug + Send + Sync + 'static {
         creation: Creation,
     ) -> impl Future<Output = Result<(Self::File, Attributes)>> + Send;
 
+    /// The same, and what the directory it is in is afterwards, if that costs no waiting.
+    fn create_telling(
+        &self,
+        path: &str,
+        creation: Creation,
+    ) -> impl Future<Output = Result<(Self::File, Attributes, Option<Attributes>)>> + Send {
+        async move {
+            let (file, now) = self.create(path, creation).await?;
+            Ok((file, now, None))
+        }
+    }
+
     /// Up to `len` bytes from `offset`; fewer only at the end of the file.
     fn read(&self, file: &Self::File, offset: u64, len: usize) -> impl Future<Output = Result<Bytes>> + Send;
 

@@ -403,10 +403,20 @@ impl RemoteFs for Namespace {
     }
 
     async fn create(&self, path: &str, creation: Creation) -> Result<(NamespaceFile, Attributes)> {
+        self.create_telling(path, creation).await.map(|(file, now, _)| (file, now))
+    }
+
+    async fn create_telling(
+        &self,
+        path: &str,
+        creation: Creation,
+    ) -> Result<(NamespaceFile, Attributes, Option<Attributes>)> {
         there!(self, path, |branch, inner| {
-            branch.fs.create(&inner, creation).await.map(|(file, now)| {
+            branch.fs.create_telling(&inner, creation).await.map(|(file, now, directory)| {
                 let now = branch.told(&inner, now);
-                (NamespaceFile { branch: Arc::clone(&branch), file }, now)
+                let above = inner.rsplit_once('/').map_or("", |(above, _)| above);
+                let directory = directory.map(|directory| branch.told(above, directory));
+                (NamespaceFile { branch: Arc::clone(&branch), file }, now, directory)
             })
         })
     }

@@ -21,6 +21,7 @@ mod handle;
 mod holes;
 mod lease;
 mod locks;
+mod making;
 mod mending;
 mod names;
 mod symlinks;
@@ -54,6 +55,7 @@ use self::file::OpenFile;
 pub use self::file::SmbFile;
 use self::handle::Grip;
 use self::lease::{Leased, Leases};
+use self::making::Making;
 use self::mending::{Before, Mending};
 use self::watch::News;
 use crate::contexts::{self, Durable};
@@ -99,6 +101,7 @@ pub struct SmbFs {
     links_met: AtomicBool,
     before: Before,
     leases: Mutex<Leases>,
+    making: Making,
     news: News,
 }
 
@@ -193,6 +196,7 @@ impl SmbFs {
             links_met: AtomicBool::new(false),
             before: Before::default(),
             leases: Mutex::default(),
+            making: Making::default(),
             news: News::default(),
         };
         match fs.facts("").await {
@@ -450,6 +454,20 @@ impl RemoteFs for SmbFs {
 
     async fn create(&self, path: &str, creation: Creation) -> Result<(SmbFile, Attributes)> {
         self.create_file(path, creation).await
+    }
+
+    async fn create_telling(
+        &self,
+        path: &str,
+        creation: Creation,
+    ) -> Result<(SmbFile, Attributes, Option<Attributes>)> {
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        // Both are under way at once, and the server does one after the other.
+        let (created, directory) = tokio::join!(self.create_file(path, creation), self.made_in(directory));
+        let (file, now) = created?;
+        // If it was the other way round, the directory has not heard of the file.
+        let directory = directory.ok().flatten().filter(|directory| directory.modified >= now.created);
+        Ok((file, now, directory))
     }
 
     async fn read(&self, file: &SmbFile, offset: u64, len: usize) -> Result<Bytes> {

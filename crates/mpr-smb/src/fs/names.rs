@@ -143,6 +143,7 @@ impl SmbFs {
     async fn try_rename(&self, from: &str, to: &str, replace: bool) -> Asked<()> {
         let rename = wire::set_name(&self.full(to), replace, FileId::SENTINEL);
         let access = FileAccessMask::DELETE | EXAMINE;
+        self.make_in_no_more(from).await;
         self.did_name(from, false);
         self.did_name(to, true);
         self.work(from, access, wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &rename)]).await.map(drop)
@@ -151,6 +152,7 @@ impl SmbFs {
     async fn try_remove(&self, path: &str, options: u32) -> Asked<()> {
         let removed = wire::set_removed(FileId::SENTINEL);
         let access = FileAccessMask::DELETE | EXAMINE;
+        self.make_in_no_more(path).await;
         self.did_name(path, false);
         self.work(path, access, options | wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &removed)]).await?;
         locked(&self.leases).forget(path);
