@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::body::{Body, Fetch, Handle, State};
 use crate::chunks::{Chunk, Found};
 use crate::memory::Room;
+use crate::pieces::REQUEST;
 use crate::{Inner, locked};
 
 /// Reads up to this long are kept under a lease; longer ones are of somebody who reads a file once.
@@ -103,7 +104,7 @@ impl<R: RemoteFs> Inner<R> {
         );
         drop(guard);
         if let Some(ahead) = ahead {
-            self.fetch_ahead(handle, ahead, leased);
+            self.fetch_ahead(handle, ahead, range.end - range.start, leased);
         }
         Plan { parts, kept_back, end, leased }
     }
@@ -261,8 +262,20 @@ impl<R: RemoteFs> Inner<R> {
         Ok(data)
     }
 
-    fn fetch_ahead(self: &Arc<Self>, handle: &Arc<Handle<R::File>>, ahead: Range<u64>, leased: bool) {
-        let step = if ahead.end - ahead.start >= STEP { STEP } else { STEP / 2 };
+    /// Fetches for somebody who asks for `each` bytes at a time.
+    fn fetch_ahead(
+        self: &Arc<Self>,
+        handle: &Arc<Handle<R::File>>,
+        ahead: Range<u64>,
+        each: u64,
+        leased: bool,
+    ) {
+        let step = match ahead.end - ahead.start {
+            // So that each is answered out of one, and nothing has to be put together.
+            _ if each > STEP => REQUEST as u64,
+            STEP.. => STEP,
+            _ => STEP / 2,
+        };
         let mut start = ahead.start;
         while start < ahead.end {
             // Ending where the kernel's requests end, each can be answered out of one.

@@ -13,7 +13,7 @@ const SLACK: u64 = 1 << 20;
 const EARLY: usize = 8;
 /// After this many bytes in sequence one more request is proof, without it two more.
 const PROOF: u64 = 64 << 10;
-/// The first step ahead.
+/// The first step ahead, or two requests.
 const FIRST: u64 = 256 << 10;
 /// So much is fetched at once, if no more is missing.
 const REFILL: u64 = 1 << 20;
@@ -64,7 +64,7 @@ impl Streams {
         if place.follows < 2 && (place.follows < 1 || place.run < PROOF) {
             return None;
         }
-        place.ahead(end, window)
+        place.ahead(len, end, window)
     }
 
     fn begin(&mut self, asked: Range<u64>) {
@@ -101,9 +101,9 @@ impl Place {
         }
     }
 
-    fn ahead(&mut self, end: u64, most: u64) -> Option<Range<u64>> {
+    fn ahead(&mut self, len: u64, end: u64, most: u64) -> Option<Range<u64>> {
         if self.window == 0 {
-            self.window = FIRST.min(most);
+            self.window = FIRST.max(len.saturating_mul(2)).min(most);
         }
         let from = self.ahead.max(self.next);
         // Only once so much of what was fetched is used up that what is fetched next is worth a request.

@@ -41,6 +41,18 @@ async fn reading_in_sequence_is_fetched_ahead_with_several_requests_at_once() {
 }
 
 #[tokio::test]
+async fn long_requests_are_not_answered_out_of_many_short_ones() {
+    let world = World::new(NONE).await;
+    let contents = pattern(16 * M);
+    world.file("a", &contents).await;
+    let file = world.open("a").await;
+    for at in 0..16 {
+        assert_eq!(world.read(&file, at * M, M).await, contents[at * M..][..M]);
+    }
+    assert!(world.here.count(Call::Read) <= 20, "{}", world.here.count(Call::Read));
+}
+
+#[tokio::test]
 async fn reading_here_and_there_asks_for_what_is_read_and_nothing_else() {
     let world = World::new(NONE).await;
     let contents = pattern(8 * M);
