@@ -35,8 +35,9 @@ const WRITE: u32 = FileAccessMask::FILE_WRITE_DATA
 /// Parts of one read or write that are under way at once.
 const MOST_PARTS: usize = 16;
 
-/// Up to here a write goes out with a question behind it. Samba does a write that comes alone on another thread, and
-/// one that others follow in the same message at once: handing over takes longer than writing so little.
+/// Up to here the beginning of a file, which may be all of it, goes out with a question behind it. Samba does a write
+/// that comes alone on another thread, and one that others follow in the same message at once: handing over takes longer
+/// than writing so little. Where many follow each other it has enough to do meanwhile, and the question costs more.
 const SHORT: usize = 32 << 10;
 
 /// An open file.
@@ -219,7 +220,7 @@ impl SmbFs {
         let most = link.channel().affordable(link.max_write) as usize;
         let mut under_way = VecDeque::new();
         let mut sent = 0;
-        if data.len() <= SHORT.min(most) {
+        if offset == 0 && data.len() <= SHORT.min(most) {
             sent = data.len();
             under_way.push_back((0..sent, self.begin_short_write(link, *id, offset, &data).await?));
         }
