@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::ops::Range;
 
 /// How many unused ones are kept.
-const KEPT: usize = 6;
+const KEPT: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Buffers {
