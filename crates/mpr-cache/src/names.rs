@@ -2,7 +2,7 @@
 //!
 //! Everything here has an age and the [`Moment`] it was asked for; both are judged when it is used.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ impl Kept {
 pub(crate) struct Names {
     moments: Moments,
     directories: HashMap<Box<str>, Directory>,
+    /// Files of which the server has said that they have several names, which a listing does not tell.
+    linked: HashSet<u64>,
     /// Of directories and what is in them.
     len: usize,
     most: usize,
@@ -84,7 +86,14 @@ pub(crate) struct Names {
 impl Names {
     /// Keeps at most `most` names.
     pub(crate) fn new(most: usize) -> Names {
-        Names { moments: Moments::new(), directories: HashMap::new(), len: 0, most, uses: 0 }
+        Names {
+            moments: Moments::new(),
+            directories: HashMap::new(),
+            linked: HashSet::new(),
+            len: 0,
+            most,
+            uses: 0,
+        }
     }
 
     /// Something is about to be asked.
@@ -102,7 +111,8 @@ impl Names {
             && is_good(&self.moments, path, &known)
             && known.asked.at.elapsed() < lifetime
         {
-            return Some(known.attributes);
+            let told = known.attributes.is_none_or(|now| now.links > 1 || !self.linked.contains(&now.id));
+            return told.then_some(known.attributes);
         }
         let whole = directory.is_whole(self.moments.listing(parent), lifetime);
         let lacking = whole && !name.is_empty() && directory.lacks(name);
@@ -149,6 +159,15 @@ impl Names {
                 directory.names.insert(name.into(), known);
                 self.grown(1);
             }
+        }
+    }
+
+    /// The server has said how many names a file has.
+    pub(crate) fn counted(&mut self, now: &Attributes) {
+        if now.links > 1 && now.kind == Kind::File && self.linked.len() < self.most {
+            self.linked.insert(now.id);
+        } else {
+            self.linked.remove(&now.id);
         }
     }
 
@@ -735,6 +754,21 @@ mod tests {
         assert_eq!(names.find("d/b", LONG), None);
         list(&mut names, "d", &[("a", 5)]);
         assert_eq!(names.find("d/b", Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_listing_is_not_believed_of_a_file_that_is_known_to_have_several_names() {
+        let mut names = Names::new(100);
+        names.counted(&Attributes { links: 2, ..thing(5) });
+        list(&mut names, "d", &[("a", 5), ("b", 6)]);
+        assert_eq!((names.find("d/a", LONG), names.find("d/b", LONG)), (None, Some(Some(thing(6)))));
+        let asked = names.ask();
+        let two = Attributes { links: 2, ..thing(5) };
+        names.learn("d/a", Some(two), asked);
+        assert_eq!(names.find("d/a", LONG), Some(Some(two)));
+        list(&mut names, "d", &[("a", 5), ("b", 6)]);
+        names.counted(&thing(5));
+        assert_eq!(names.find("d/a", LONG), Some(Some(thing(5))));
     }
 
     #[test]

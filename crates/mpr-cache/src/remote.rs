@@ -68,8 +68,11 @@ impl<R: RemoteFs> Inner<R> {
     /// The server has said what `path` stands for.
     fn learn(&self, path: &str, now: Attributes, asked: Asked) {
         // What has kept-back writes is not what the server says it is.
-        if !self.observe(now, asked) {
-            locked(&self.names).learn(path, Some(now), asked);
+        let dirty = self.observe(now, asked);
+        let mut names = locked(&self.names);
+        names.counted(&now);
+        if !dirty {
+            names.learn(path, Some(now), asked);
         }
     }
 
@@ -405,6 +408,7 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
         let mut names = locked(&inner.names);
         match &linked {
             Ok(now) => {
+                names.counted(now);
                 names.changed(also, Some(*now), before);
                 names.touch(path);
                 names.touch_file(now.id);
