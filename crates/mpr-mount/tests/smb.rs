@@ -962,13 +962,16 @@ fn a_connection_keeps_no_more_than_it_was_told_to() {
     let mounted = Mounted::to_taste("rw", Taste { cache_mib: Some(4), ..Taste::default() });
     let (here, there) = mounted.place("kept-little");
     fs::write(there.join("big"), pattern(24 << 20)).unwrap();
-    // While it is open it is kept, as far as there is room.
     let mut file = File::open(here.join("big")).unwrap();
-    let mut read = Vec::new();
-    file.read_to_end(&mut read).unwrap();
+    let (mut read, mut most) = (Vec::new(), 0);
+    while (&mut file).take(1 << 20).read_to_end(&mut read).unwrap() > 0 {
+        // Some of what was asked for ahead of it is there, as far as there is room.
+        let kept = mounted.health().bytes_kept;
+        assert!(kept <= 4 << 20, "{kept}");
+        most = most.max(kept);
+    }
     assert!(read == pattern(24 << 20));
-    let kept = mounted.health().bytes_kept;
-    assert!(kept > 0 && kept <= 4 << 20, "{kept}");
+    assert!(most > 0);
 }
 
 #[test]
