@@ -21,7 +21,6 @@ fn main() -> ExitCode {
         Some((&"torture", rest)) => torture(rest),
         Some((&"bench-smb", rest)) => measure(rest),
         // Not for people: what is watched and timed, in processes of their own.
-        // Not for people: what is watched and timed, in processes of their own.
         Some((&"diary", [file])) => ended(diary::write(file.as_ref()).map_err(|error| error.to_string())),
         Some((&"work", rest)) => ended(bench::work(rest).map_err(|error| error.to_string())),
         _ => wrong_usage(),

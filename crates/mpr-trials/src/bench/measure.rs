@@ -167,13 +167,13 @@ impl Measuring<'_> {
         if self.wants(&[Read, CpuRead]) {
             let before = Usage::of(&self.running.servers);
             self.keep(Read, self.worker(&["read", &self.path("big.bin")]));
-            self.keep(CpuRead, Ok(Usage::of(&self.running.servers).since(before) / gib));
+            self.keep(CpuRead, Ok(Usage::of(&self.running.servers).since(&before) / gib));
         }
         if self.wants(&[Write, CpuWrite]) {
             let before = Usage::of(&self.running.servers);
             let size = self.sizes.file_mib.to_string();
             self.keep(Write, self.worker(&["write", &self.path("put.bin"), &size]));
-            self.keep(CpuWrite, Ok(Usage::of(&self.running.servers).since(before) / gib));
+            self.keep(CpuWrite, Ok(Usage::of(&self.running.servers).since(&before) / gib));
             self.remove("put.bin");
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn reason(figure: Figure, samba: &Samba, data: &Data, sizes: Sizes) -
     };
     measuring.all();
     let wall = begun.elapsed().as_secs_f64();
-    let (ours, theirs) = (Usage::of(&running.servers).since(ours), Usage::of(&server).since(theirs));
+    let (ours, theirs) = (Usage::of(&running.servers).since(&ours), Usage::of(&server).since(&theirs));
     let mut text = format!(
         "* **{figure:?}**: of {wall:.2} s, the helper computed {ours:.2} s ({:.0} %), the server {theirs:.2} s ({:.0} %).",
         ours / wall * 100.0,

@@ -1,27 +1,29 @@
 //! What processes and connections use.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::program::succeed;
 
-/// Processor time, in ticks of the kernel's clock.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Usage(u64);
+/// Processor time of each process, in ticks of the kernel's clock.
+#[derive(Debug, Clone)]
+pub(super) struct Usage(BTreeMap<u32, u64>);
 
 /// The kernel's `USER_HZ`, which is 100 on every architecture Linux has today.
 const TICKS: f64 = 100.0;
 
 impl Usage {
-    /// Of these processes together.
+    /// Of these processes.
     pub(super) fn of(processes: &[u32]) -> Usage {
-        Usage(processes.iter().filter_map(|pid| ticks(*pid)).sum())
+        Usage(processes.iter().filter_map(|pid| Some((*pid, ticks(*pid)?))).collect())
     }
 
-    /// Seconds since then.
-    pub(super) fn since(self, before: Usage) -> f64 {
-        self.0.saturating_sub(before.0) as f64 / TICKS
+    /// Seconds since then, of those that are still there: one that has ended since, of a connection before, took none.
+    pub(super) fn since(&self, before: &Usage) -> f64 {
+        let each = self.0.iter().map(|(pid, now)| now - before.0.get(pid).unwrap_or(now).min(now));
+        each.sum::<u64>() as f64 / TICKS
     }
 }
 
@@ -64,4 +66,16 @@ pub(super) fn processes_of(mark: &str) -> Vec<u32> {
                 .is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_ended_takes_nothing_from_what_others_took() {
+        let usage = |each: &[(u32, u64)]| Usage(each.iter().copied().collect());
+        let (before, after) = (usage(&[(1, 500), (2, 10)]), usage(&[(2, 110), (3, 40)]));
+        assert_eq!(after.since(&before).to_bits(), 1.0_f64.to_bits());
+    }
 }
