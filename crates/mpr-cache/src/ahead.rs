@@ -7,7 +7,6 @@
 //! listing.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -149,7 +148,7 @@ impl Ahead<'_> {
         self.left = furthest;
         self.names_left = self.names.most() / 4;
         self.room = AT_ONCE.saturating_sub(walks.under_way.len());
-        self.below(at, up);
+        self.beside(at, None, up);
         while !at.is_empty() && self.wants_more() {
             let (parent, _) = split(at);
             let step = walks.steps.get(parent)?;
@@ -163,12 +162,7 @@ impl Ahead<'_> {
         self.left > 0 && self.names_left > 0 && self.room > 0
     }
 
-    /// The directories in a directory, and what is below each.
-    fn below(&mut self, path: &str, up: bool) {
-        self.beside(path, None, up);
-    }
-
-    /// Those that come after the `nth`.
+    /// The directories in a directory that come after the `nth`, or all of them, and what is below each.
     fn beside(&mut self, parent: &str, nth: Option<usize>, up: bool) {
         let mut nth = nth;
         while self.wants_more() {
@@ -177,7 +171,7 @@ impl Ahead<'_> {
             self.left -= 1;
             if let Some(count) = self.names.count_in(&path, self.lifetime) {
                 self.names_left = self.names_left.saturating_sub(count);
-                self.below(&path, up);
+                self.beside(&path, None, up);
             } else if !self.walks.under_way.contains_key(&*path) && !self.walks.in_vain.contains(&*path) {
                 self.room -= 1;
                 self.next.push(path);
@@ -258,19 +252,7 @@ impl<R: RemoteFs> Going<R> {
         let asked = locked(&inner.names).list(path);
         // Whoever wants it in earnest asks again, and hears what is the matter.
         let Ok(directory) = inner.lower.look_into_directory(path).await else { return };
-        let count = AtomicUsize::new(0);
-        while let Ok(entries) = inner.lower.next_entries(&directory).await {
-            inner.learn_part(path, &entries, asked, &count);
-            if entries.is_empty() {
-                self.listed = true;
-                break;
-            }
-            let count = count.load(Ordering::Relaxed);
-            if count > LARGEST {
-                locked(&inner.names).listed_in_part(path, count);
-                break;
-            }
-        }
+        self.listed = inner.learn_all(path, &directory, asked, LARGEST).await;
         inner.lower.close_directory(&directory).await;
     }
 }

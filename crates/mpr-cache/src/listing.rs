@@ -87,11 +87,25 @@ impl<R: RemoteFs> Inner<R> {
     pub(crate) async fn list_all(self: &Arc<Self>, path: &str, most: usize) {
         let asked = locked(&self.names).list(path);
         let Ok(directory) = self.lower.open_directory(path).await else { return };
+        self.learn_all(path, &directory, asked, most).await;
+        // Nobody need wait for that.
+        let inner = Arc::clone(self);
+        self.runtime.spawn(async move { inner.lower.close_directory(&directory).await });
+    }
+
+    /// Keeps all of a listing, or what came of it when that became more than `most`. Says whether it was all.
+    pub(crate) async fn learn_all(
+        &self,
+        path: &str,
+        directory: &R::Directory,
+        asked: Asked,
+        most: usize,
+    ) -> bool {
         let count = AtomicUsize::new(0);
-        while let Ok(entries) = self.lower.next_entries(&directory).await {
+        while let Ok(entries) = self.lower.next_entries(directory).await {
             self.learn_part(path, &entries, asked, &count);
             if entries.is_empty() {
-                break;
+                return true;
             }
             let count = count.load(Ordering::Relaxed);
             if count >= most {
@@ -99,9 +113,7 @@ impl<R: RemoteFs> Inner<R> {
                 break;
             }
         }
-        // Nobody need wait for that.
-        let inner = Arc::clone(self);
-        self.runtime.spawn(async move { inner.lower.close_directory(&directory).await });
+        false
     }
 
     /// Keeps a part of a listing. Says where in it files are that have kept-back writes.
@@ -122,8 +134,7 @@ impl<R: RemoteFs> Inner<R> {
         let before = count.fetch_add(entries.len(), Ordering::Relaxed);
         if entries.is_empty() {
             names.listed(path, before, asked);
-        }
-        if !entries.is_empty() {
+        } else {
             names.learn_listed(path, entries, before, asked);
         }
         for place in &dirty {

@@ -164,10 +164,10 @@ impl Names {
 
     /// The server has said how many names a file has.
     pub(crate) fn counted(&mut self, now: &Attributes) {
-        if now.links > 1 && now.kind == Kind::File && self.linked.len() < self.most {
-            self.linked.insert(now.id);
-        } else {
+        if now.links < 2 || now.kind != Kind::File {
             self.linked.remove(&now.id);
+        } else if now.id != 0 && self.linked.len() < self.most {
+            self.linked.insert(now.id);
         }
     }
 
