@@ -359,7 +359,12 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     async fn rename(&self, from: &str, to: &str, replace: bool) -> Result<()> {
         let inner = &self.inner;
         let concerned = |path: &str| is_at_or_below(path, from) || is_at_or_below(path, to);
-        inner.unpark_all(|handle| concerned(&locked(&handle.path))).await;
+        // Servers do not rename over what is open, by whatever name it was opened.
+        let replaced = locked(&inner.names).last_known(to).map_or(0, |known| known.id);
+        let in_the_way = |handle: &Arc<Handle<R::File>>| {
+            concerned(&locked(&handle.path)) || replaced != 0 && handle.body.id == replaced
+        };
+        inner.unpark_all(in_the_way).await;
         inner.nobody_ahead(from).await;
         inner.nobody_ahead(to).await;
         let open = locked(&inner.bodies).named(concerned);

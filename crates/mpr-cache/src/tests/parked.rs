@@ -61,6 +61,19 @@ async fn a_parked_file_is_in_nobodys_way() {
 }
 
 #[tokio::test]
+async fn what_is_parked_by_one_name_is_not_in_the_way_of_another_name_of_it() {
+    let world = World::new(ALL).await;
+    world.file("a", b"old").await;
+    world.file("c", b"new").await;
+    world.cached.link("a", "b").await.unwrap();
+    visit(&world, "a").await;
+    assert_eq!(world.cached.inner.parked(), 1);
+    world.cached.rename("c", "b", true).await.unwrap();
+    assert_eq!(world.here.open_handles(), 0);
+    assert_eq!((visit(&world, "a").await, visit(&world, "b").await), ("old".into(), "new".into()));
+}
+
+#[tokio::test]
 async fn what_others_write_is_read_by_who_opens_again() {
     let world = World::new(ALL).await;
     world.file("a", b"old").await;
