@@ -452,9 +452,11 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
         let _quiet = inner.quiet(&handle.body).await;
         handle.mark_plain();
         inner.lower.lock(&handle.lower, range, lock).await?;
-        // Who locks wants to see what was there when the lock was had.
+        // Who locks wants to see what was there when the lock was had. A lease of reading does not say that: it is taken
+        // back from its holder without waiting, so that the news of what was written under the lock before may be on its
+        // way. One of writing is not given away without us.
         let mut state = handle.body.state();
-        if !inner.lease_of(handle, &mut state).read {
+        if !inner.lease_of(handle, &mut state).write {
             state.spoil_all();
         }
         Ok(())

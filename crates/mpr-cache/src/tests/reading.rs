@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use mpr_remotefs::{Errno, Lease, RemoteFs};
+use mpr_remotefs::{Errno, Lease, Lock, RemoteFs};
 use mpr_testkit::Call;
 use tokio::time::{Duration, advance};
 
@@ -80,6 +80,21 @@ async fn what_was_read_under_a_lease_is_not_asked_for_again_until_it_is_taken_ba
     assert_eq!(world.read(&file, 0, 3).await, "new");
     assert_eq!(world.cached.stat_open(&file).await.unwrap().size, 22);
     assert_eq!(*locked(&world.events), ["recalled"]);
+}
+
+#[tokio::test]
+async fn who_gets_a_lock_reads_what_was_written_under_it_though_the_lease_is_not_taken_back_yet() {
+    let world = World::new(READING).await;
+    world.file("a", b"old").await;
+    let file = world.open("a").await;
+    assert_eq!(world.read(&file, 0, 4).await, "old");
+    // As if by somebody else, with the recall still on its way.
+    let (other, _) = world.here.open("a", BOTH).await.unwrap();
+    world.here.write(&other, 0, "news".into()).await.unwrap();
+    assert_eq!(world.read(&file, 0, 4).await, "old");
+    world.cached.lock(&file, 0..1, Lock::Exclusive).await.unwrap();
+    assert_eq!(world.read(&file, 0, 4).await, "news");
+    assert_eq!(world.cached.stat_open(&file).await.unwrap().size, 4);
 }
 
 #[tokio::test(start_paused = true)]

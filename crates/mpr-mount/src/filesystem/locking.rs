@@ -248,8 +248,8 @@ impl<R: RemoteFs> Inner<R> {
         *table = next;
         file.unlocked.notify_waiters();
         drop(table);
-        if lock.is_some() && !self.remote.lease(&open.file).read {
-            // Whoever had it before may have written.
+        if lock.is_some() && !self.remote.lease(&open.file).write {
+            // Whoever had it before may have written, and a lease of reading does not wait until that is told.
             self.have_contents_forgotten(ino).await;
         }
         Ok(())
