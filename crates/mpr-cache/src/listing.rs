@@ -14,43 +14,54 @@ const PART: usize = 1024;
 
 /// A directory being read.
 #[derive(Debug)]
-pub struct CachedDirectory<D>(Reading<D>);
+pub struct CachedDirectory<D> {
+    path: String,
+    /// What it lists was so then, or has been asked for then.
+    asked: Asked,
+    reading: Reading<D>,
+}
 
 #[derive(Debug)]
 enum Reading<D> {
     /// It is known what is in it.
     Known(Mutex<Snapshot>),
     /// The server is asked.
-    Asking { directory: D, path: String, asked: Asked, count: AtomicUsize },
+    Asking { directory: D, count: AtomicUsize },
 }
 
 impl<R: RemoteFs> Cached<R> {
     pub(crate) async fn begin_listing(&self, path: &str) -> Result<CachedDirectory<R::Directory>> {
         let inner = &self.inner;
         inner.walked_into(path);
-        let known = || locked(&inner.names).listing(path, inner.lifetime());
+        let known = || {
+            let mut names = locked(&inner.names);
+            let listing = names.listing(path, inner.lifetime())?;
+            Some((listing, names.ask()))
+        };
         let mut listing = known();
         if listing.is_none() && inner.met_ahead(path).await {
             listing = known();
         }
-        if let Some(listing) = listing {
+        let path = path.to_owned();
+        if let Some((listing, asked)) = listing {
             inner.counters.known();
-            return Ok(CachedDirectory(Reading::Known(Mutex::new(listing))));
+            return Ok(CachedDirectory { path, asked, reading: Reading::Known(Mutex::new(listing)) });
         }
         inner.counters.asked();
-        let asked = locked(&inner.names).list(path);
-        let directory = inner.lower.open_directory(path).await?;
-        let (path, count) = (path.to_owned(), AtomicUsize::new(0));
-        Ok(CachedDirectory(Reading::Asking { directory, path, asked, count }))
+        let asked = locked(&inner.names).list(&path);
+        let directory = inner.lower.open_directory(&path).await?;
+        let reading = Reading::Asking { directory, count: AtomicUsize::new(0) };
+        Ok(CachedDirectory { path, asked, reading })
     }
 
     pub(crate) async fn go_on_listing(
         &self,
         directory: &CachedDirectory<R::Directory>,
     ) -> Result<Vec<Entry>> {
-        match &directory.0 {
+        let CachedDirectory { path, asked, reading } = directory;
+        match reading {
             Reading::Known(rest) => Ok(locked(rest).part(PART)),
-            Reading::Asking { directory, path, asked, count } => {
+            Reading::Asking { directory, count } => {
                 let mut entries = self.inner.lower.next_entries(directory).await?;
                 let dirty = self.inner.learn_part(path, &entries, *asked, count);
                 if entries.is_empty() {
@@ -76,9 +87,13 @@ impl<R: RemoteFs> Cached<R> {
     }
 
     pub(crate) async fn end_listing(&self, directory: &CachedDirectory<R::Directory>) {
-        if let Reading::Asking { directory, .. } = &directory.0 {
+        if let Reading::Asking { directory, .. } = &directory.reading {
             self.inner.lower.close_directory(directory).await;
         }
+    }
+
+    pub(crate) fn is_still_listed(&self, directory: &CachedDirectory<R::Directory>, entry: &Entry) -> bool {
+        locked(&self.inner.names).is_still(&directory.path, entry, directory.asked)
     }
 }
 

@@ -294,12 +294,7 @@ impl Names {
         let asked = listing.asked;
         let mut full = String::with_capacity(path.len() + 64);
         let mut is_known = |name: &str, known: &Known| {
-            full.clear();
-            full.push_str(path);
-            if !path.is_empty() {
-                full.push('/');
-            }
-            full.push_str(name);
+            join(&mut full, path, name);
             is_good(&self.moments, &full, known) && known.asked.at.elapsed() < lifetime
         };
         let (mut changed, mut more) = (HashMap::new(), Vec::new());
@@ -325,6 +320,16 @@ impl Names {
             }
         }
         Some(Snapshot::of(Arc::clone(listing), changed, more))
+    }
+
+    /// Whether nothing was changed here that is listed of a directory since it was asked.
+    pub(crate) fn is_still(&self, path: &str, entry: &Entry, asked: Asked) -> bool {
+        if self.moments.last_change() < asked.moment {
+            return true;
+        }
+        let mut full = String::new();
+        join(&mut full, path, &entry.name);
+        is_good(&self.moments, &full, &Known { attributes: Some(entry.attributes), asked })
     }
 
     /// Which of the directories that are listed where it is this is, and of how many.
@@ -578,6 +583,16 @@ impl Directory {
 fn is_good(moments: &Moments, path: &str, known: &Known) -> bool {
     let id = known.attributes.map_or(0, |attributes| attributes.id);
     known.asked.moment > moments.name(path) && known.asked.moment > moments.file(id)
+}
+
+/// The path of a name in a directory.
+fn join(full: &mut String, directory: &str, name: &str) {
+    full.clear();
+    full.push_str(directory);
+    if !directory.is_empty() {
+        full.push('/');
+    }
+    full.push_str(name);
 }
 
 /// The directory of a path, and the name in it.

@@ -311,6 +311,10 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
         self.go_on_listing(directory).await
     }
 
+    fn is_still(&self, directory: &Self::Directory, entry: &Entry) -> bool {
+        self.is_still_listed(directory, entry)
+    }
+
     async fn close_directory(&self, directory: &Self::Directory) {
         self.end_listing(directory).await;
     }

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use mpr_cache::Cached;
 use mpr_fuse::{Config, Session};
 use mpr_mount::filesystem::{Look, Mounted};
 use mpr_mount::place;
@@ -35,6 +36,11 @@ struct World {
 impl World {
     /// `prepare` is called before the first request.
     fn of(prepare: impl FnOnce(&MemoryFs)) -> World {
+        World::through(MemoryFs::clone, prepare)
+    }
+
+    /// The same with something between the mount and the server.
+    fn through<R: RemoteFs>(between: impl FnOnce(&MemoryFs) -> R, prepare: impl FnOnce(&MemoryFs)) -> World {
         let here = MemoryFs::new();
         prepare(&here);
         let there = here.another_client();
@@ -47,7 +53,11 @@ impl World {
         let session = Session::begin(device, Config::default()).unwrap();
         // SAFETY: neither takes anything or can fail.
         let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-        let mounted = Mounted::new(here.clone(), runtime.handle().clone(), Look::of(uid, gid));
+        let between = {
+            let _inside = runtime.enter();
+            between(&here)
+        };
+        let mounted = Mounted::new(between, runtime.handle().clone(), Look::of(uid, gid));
         mounted.tell_of_events(session.notifier().unwrap());
         let (tell, ended) = mpsc::sync_channel(1);
         session.serve(Arc::new(mounted), runtime.handle(), move || _ = tell.send(())).unwrap();
@@ -86,6 +96,33 @@ fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     while !happened() {
         assert!(Instant::now() < deadline, "never happened: {what}");
         thread::yield_now();
+    }
+}
+
+#[test]
+fn who_reads_a_directory_slowly_does_not_make_the_kernel_believe_what_was_before() {
+    let world = World::through(|here| Cached::new(here.clone()), |here| here.watch(FOR_EVER));
+    let d = world.root.join("d");
+    fs::create_dir(&d).unwrap();
+    for name in ["gone", "moved", "written", "cut"] {
+        world.write_there(&format!("d/{name}"), "text");
+    }
+    // Once asking the server, once knowing.
+    for suffix in ["", "2"] {
+        let opened = fs::read_dir(&d).unwrap();
+        let named = |name: &str| d.join(format!("{name}{suffix}"));
+        fs::remove_file(named("gone")).unwrap();
+        fs::rename(named("moved"), named("new")).unwrap();
+        fs::write(named("written"), "more text").unwrap();
+        fs::OpenOptions::new().write(true).open(named("cut")).unwrap().set_len(1).unwrap();
+        assert!(opened.count() >= 2);
+        assert!(!named("gone").exists() && !named("moved").exists());
+        assert_eq!(fs::metadata(named("written")).unwrap().len(), 9);
+        assert_eq!(fs::metadata(named("cut")).unwrap().len(), 1);
+        for name in ["gone2", "moved2", "written2", "cut2"] {
+            fs::write(d.join(name), "text").unwrap();
+        }
+        assert!(fs::read_dir(&d).unwrap().count() > 4);
     }
 }
 

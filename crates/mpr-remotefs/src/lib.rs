@@ -330,6 +330,12 @@ pub trait RemoteFs: fmt::Debug + Send + Sync + 'static {
     /// The next entries, without `.` and `..`; none means the end.
     fn next_entries(&self, directory: &Self::Directory) -> impl Future<Output = Result<Vec<Entry>>> + Send;
 
+    /// Whether nothing has been done here since a directory was read that makes this entry of it false.
+    fn is_still(&self, directory: &Self::Directory, entry: &Entry) -> bool {
+        let _ = (directory, entry);
+        true
+    }
+
     /// Ends reading a directory.
     fn close_directory(&self, directory: &Self::Directory) -> impl Future<Output = ()> + Send;
 

@@ -66,7 +66,13 @@ impl<R: RemoteFs> Inner<R> {
                     let attr = self.attr_as(dot, &nothing_known());
                     listing.add_name_only(&attr, next, dot_name(next))
                 }
-                Some(entry) => {
+                // Of what was changed, removed or renamed since it was listed the kernel knows better: it would believe
+                // what was before. What is done from now on it does not take for older than this answer.
+                Some((directory, entry)) if !self.remote.is_still(directory, entry) => {
+                    let attr = self.attr_as(entry.attributes.id.max(2), &entry.attributes);
+                    listing.add_name_only(&attr, next, &entry.name)
+                }
+                Some((_, entry)) => {
                     listing.has_room_for(&entry.name) && {
                         let node = locked(&self.nodes).found(reading.ino, &entry.name, &entry.attributes);
                         told.push(node);
@@ -79,7 +85,7 @@ impl<R: RemoteFs> Inner<R> {
             self.list(&reading, offset, |dot, next, entry| match entry {
                 None => listing.add(dot, next, libc::S_IFDIR, dot_name(next)),
                 // The number is for people; the kernel asks for a name before it uses the file.
-                Some(Entry { name, attributes }) => {
+                Some((_, Entry { name, attributes })) => {
                     listing.add(attributes.id.max(2), next, self.look.mode(attributes), name)
                 }
             })
@@ -103,7 +109,7 @@ impl<R: RemoteFs> Inner<R> {
         &self,
         reading: &Reading<R>,
         offset: u64,
-        mut put: impl FnMut(u64, u64, Option<&Entry>) -> bool,
+        mut put: impl FnMut(u64, u64, Option<(&R::Directory, &Entry)>) -> bool,
     ) -> Result<()> {
         let mut next = offset;
         while next < DOTS {
@@ -129,8 +135,9 @@ impl<R: RemoteFs> Inner<R> {
         }
         loop {
             let skip = usize::try_from(next - DOTS - at.base).unwrap_or(usize::MAX);
+            let directory = at.directory.as_ref().ok_or(Errno::STALE)?;
             for entry in at.entries.iter().skip(skip) {
-                if !put(0, next + 1, Some(entry)) {
+                if !put(0, next + 1, Some((directory, entry))) {
                     return Ok(());
                 }
                 next += 1;
