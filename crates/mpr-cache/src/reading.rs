@@ -213,7 +213,8 @@ impl<R: RemoteFs> Inner<R> {
         leased: bool,
     ) -> Result<Bytes> {
         let len = (range.end - range.start) as usize;
-        let room = if leased && len <= KEPT { self.room(len) } else { None };
+        let room =
+            if leased && len <= KEPT && self.may_be_read_again(handle) { self.room(len) } else { None };
         let start = range.start;
         let fetch = room.and_then(|room| {
             let mut state = handle.body.state();
@@ -227,6 +228,13 @@ impl<R: RemoteFs> Inner<R> {
             Some((fetch, room)) => self.fetch(handle, fetch, room, leased, false).await,
             None => self.lower.read(&handle.lower, start, len).await,
         }
+    }
+
+    /// Whether what is read here and there of a file is likely to be asked for again while it is kept. Of one that is
+    /// longer than all the room there is it is not, and the kernel keeps it, too: keeping it took a fifth of the
+    /// processor time of a short read.
+    fn may_be_read_again(&self, handle: &Handle<R::File>) -> bool {
+        handle.body.state().end().is_none_or(|end| end <= self.limits.memory as u64)
     }
 
     /// Reads a range that was registered as being fetched.

@@ -183,16 +183,34 @@ async fn memory_for_what_was_read_is_bounded_and_what_is_used_again_stays() {
     let limits = Limits { memory: 64 * K, ..Limits::default() };
     let world = World::with(READING, limits).await;
     let contents = pattern(4 * M);
-    world.file("a", &contents).await;
-    let file = world.open("a").await;
+    let mut files = Vec::new();
+    for (number, part) in contents.chunks(64 * K).enumerate() {
+        world.file(&number.to_string(), part).await;
+        files.push(world.open(&number.to_string()).await);
+    }
     for at in 0..200 {
         // Far apart, so that nothing looks like a sequence.
         let place = (at * 37 % 256) * 16 * K;
-        assert_eq!(world.read(&file, place, 4 * K).await, contents[place..][..4 * K]);
-        assert_eq!(world.read(&file, 8 * K, 4 * K).await, contents[8 * K..][..4 * K]);
+        let read = world.read(&files[place / (64 * K)], place % (64 * K), 4 * K).await;
+        assert_eq!(read, contents[place..][..4 * K]);
+        assert_eq!(world.read(&files[0], 8 * K, 4 * K).await, contents[8 * K..][..4 * K]);
         assert!(world.cached.stats().bytes_kept <= 64 * K as u64);
     }
     assert!(world.here.count(Call::Read) <= 201, "{}", world.here.count(Call::Read));
+}
+
+#[tokio::test]
+async fn of_a_file_longer_than_all_room_what_is_read_here_and_there_is_not_kept() {
+    let limits = Limits { memory: 64 * K, ..Limits::default() };
+    let world = World::with(READING, limits).await;
+    let contents = pattern(M);
+    world.file("a", &contents).await;
+    let file = world.open("a").await;
+    for at in [5, 90, 17, 55, 30, 90] {
+        assert_eq!(world.read(&file, at * 8 * K, 4 * K).await, contents[at * 8 * K..][..4 * K]);
+        assert_eq!(world.cached.stats().bytes_kept, 0);
+    }
+    assert_eq!(world.here.count(Call::Read), 6);
 }
 
 #[tokio::test]
