@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// Between two looks at whether something has happened.
+/// Between two looks at whether something has happened, at most and at least.
 pub const PAUSE: Duration = Duration::from_millis(5);
+const SHORT_PAUSE: Duration = Duration::from_micros(200);
 /// How much of a failing program's output is shown.
 const SHOWN: usize = 2000;
 
@@ -96,16 +97,21 @@ pub fn start(command: &mut Command) -> Result<Child, String> {
 
 /// How it ended, unless it is still running after `patience`.
 pub fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
-    let deadline = Instant::now() + patience;
+    let begun = Instant::now();
     loop {
         if let Ok(Some(status)) = child.try_wait() {
             return Some(status);
         }
-        if Instant::now() > deadline {
+        if begun.elapsed() > patience {
             return None;
         }
-        thread::sleep(PAUSE);
+        pause_after(begun);
     }
+}
+
+/// Pauses for a small part of what has passed: whoever measures how long something takes sees its end in time.
+fn pause_after(begun: Instant) {
+    thread::sleep((begun.elapsed() / 50).clamp(SHORT_PAUSE, PAUSE));
 }
 
 /// Kills a program and what it started. Whether it died of it: one in the hands of a kernel that waits for a
@@ -125,12 +131,12 @@ pub fn end(child: &mut Child) -> bool {
 ///
 /// If it is not after `patience`.
 pub fn eventually(what: &str, patience: Duration, mut happened: impl FnMut() -> bool) -> Result<(), String> {
-    let deadline = Instant::now() + patience;
+    let begun = Instant::now();
     while !happened() {
-        if Instant::now() > deadline {
+        if begun.elapsed() > patience {
             return Err(format!("not within {patience:?}: {what}"));
         }
-        thread::sleep(PAUSE);
+        pause_after(begun);
     }
     Ok(())
 }
