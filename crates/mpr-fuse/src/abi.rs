@@ -19,6 +19,8 @@ pub(crate) const OUT_HEADER: usize = 16;
 pub(crate) const WRITE_HEADER: usize = IN_HEADER + 40;
 /// Room for a request beside the bytes of a write: headers, names, an extended attribute.
 pub(crate) const REQUEST_ROOM: usize = 4096;
+/// Room for what comes before anything is agreed upon: the kernel hands no request to less (`FUSE_MIN_READ_BUFFER`).
+pub(crate) const FIRST_ROOM: usize = 8192;
 
 /// What a request asks for.
 pub(crate) mod opcode {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
+use crate::abi::{FIRST_ROOM, MAJOR, MINOR, OLDEST_MINOR, REQUEST_ROOM};
 use crate::abi::{Fields, Malformed, init, opcode};
-use crate::abi::{MAJOR, MINOR, OLDEST_MINOR, REQUEST_ROOM};
 use crate::buffers::{Buffer, Buffers};
 use crate::interrupt::{self, Watch};
 use crate::notify::Notifier;
@@ -71,7 +71,8 @@ impl Session {
     /// was just mounted, and agrees with it on how to go on.
     pub fn begin(device: OwnedFd, config: Config) -> io::Result<Session> {
         let device = File::from(device);
-        let mut buffer = vec![0; REQUEST_ROOM + config.max_write as usize];
+        // As large as one for writes it would be memory that the first buffer for these is cleared in.
+        let mut buffer = vec![0; FIRST_ROOM];
         loop {
             let message = match (&device).read(&mut buffer) {
                 Ok(len) => &buffer[..len],
