@@ -1,7 +1,9 @@
 //! Writing: kept back under a lease, passed on without one.
 
+use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -146,12 +148,22 @@ impl<R: RemoteFs> Inner<R> {
         state: &mut State<R::File>,
         batch: Batch<Handle<R::File>>,
     ) {
+        self.runtime.spawn(self.flight(body, state, batch));
+    }
+
+    /// The way of a batch, from now on under way. To be gone to its end, whoever waits for it.
+    fn flight(
+        self: &Arc<Self>,
+        body: &Arc<Body<R::File>>,
+        state: &mut State<R::File>,
+        batch: Batch<Handle<R::File>>,
+    ) -> impl Future<Output = ()> + Send + use<R> {
         state.flying.push(Flight::from(&batch));
         let (inner, body) = (Arc::clone(self), Arc::clone(body));
-        self.runtime.spawn(async move {
+        async move {
             let written = inner.send(&batch).await;
             inner.landed(&body, &batch, written);
-        });
+        }
     }
 
     /// Sends kept-back writes. If the answer is lost, they may have happened or not. Sending them again does
@@ -231,15 +243,39 @@ impl<R: RemoteFs> Inner<R> {
     pub(crate) async fn drain(self: &Arc<Self>, body: &Arc<Body<R::File>>) {
         loop {
             let progress = body.progress.notified();
-            {
+            let first = {
                 let mut state = body.state();
                 if !state.is_dirty() {
                     return;
                 }
                 state.hurry = true;
+                let first = self.take_alone(body, &mut state);
                 self.launch(body, &mut state);
+                first
+            };
+            if let Some(first) = first {
+                self.begin(first).await;
             }
             progress.await;
+        }
+    }
+
+    /// What goes first, if nothing is under way. For a small file it is all there is.
+    fn take_alone(
+        self: &Arc<Self>,
+        body: &Arc<Body<R::File>>,
+        state: &mut State<R::File>,
+    ) -> Option<impl Future<Output = ()> + Send + use<R>> {
+        let batch = if state.flying.is_empty() { state.pieces.take_first(|_| false) } else { None };
+        batch.map(|batch| self.flight(body, state, batch))
+    }
+
+    /// Sends here what somebody waits for, where another thread would have to wake first, and has its answer awaited
+    /// elsewhere: that must happen even if nobody waits any more.
+    async fn begin(&self, flight: impl Future<Output = ()> + Send + 'static) {
+        let mut flight = Box::pin(flight);
+        if poll_fn(|context| Poll::Ready(flight.as_mut().poll(context))).await.is_pending() {
+            self.runtime.spawn(flight);
         }
     }
 
