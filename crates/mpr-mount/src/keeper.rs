@@ -21,12 +21,14 @@ use mpr_helper::frame;
 use mpr_helper::protocol::Failure;
 use serde::{Deserialize, Serialize};
 
-use crate::place::{self, How, internal};
+use crate::place::{self, How, Made, internal};
 
 /// What the keeper is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
 enum Ask {
+    /// Make a file system that is mounted nowhere yet. Once, and before anything is mounted.
+    Make(Kind),
     /// Mount here. Once, and never again.
     Mount(Mount),
     /// Take it away: at once, or only if nobody uses it.
@@ -45,6 +47,16 @@ pub struct Mount {
     pub own: bool,
     /// Whether the directory it is in is of its server alone, and is removed with it.
     pub own_parent: bool,
+    /// What is mounted.
+    pub kind: Kind,
+    /// Whether it is to be what was made before.
+    pub made: bool,
+}
+
+/// What kind of a file system.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kind {
     /// What the mount table says it is a mount of.
     pub source: String,
     /// Refuse every change.
@@ -53,12 +65,20 @@ pub struct Mount {
     pub allow_other: bool,
 }
 
+impl Kind {
+    fn how(&self) -> How {
+        How { read_only: self.read_only, allow_other: self.allow_other }
+    }
+}
+
 /// What the keeper answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "told", rename_all = "kebab-case")]
 enum Told {
-    /// It is mounted, at this path; the device follows.
-    Mounted { mount_point: String },
+    /// It is made; the device follows.
+    Made,
+    /// It is mounted, at this path; the device follows, unless it is what was made.
+    Mounted { mount_point: String, made: bool },
     /// It is done.
     Done,
     /// Somebody uses it.
@@ -96,17 +116,29 @@ impl Keeper {
         }
     }
 
-    /// Makes the mount point ready, and mounts. Answers its path, free of links, and the device.
-    pub fn mount(&self, mount: Mount) -> Result<(String, OwnedFd), Failure> {
+    /// Makes a file system that is mounted nowhere yet, where that can be done, and answers its device: what is to be
+    /// agreed upon with the kernel need not wait for a server.
+    #[must_use]
+    pub fn make(&self, kind: Kind) -> Option<OwnedFd> {
+        match self.ask(&Ask::Make(kind)) {
+            Ok((Told::Made, socket)) => place::receive_descriptor(&socket).ok().flatten(),
+            _ => None,
+        }
+    }
+
+    /// Makes the mount point ready, and mounts. Answers its path, free of links, and the device, unless that is the
+    /// one of what was made.
+    pub fn mount(&self, mount: Mount) -> Result<(String, Option<OwnedFd>), Failure> {
         let (told, socket) = self.ask(&Ask::Mount(mount)).map_err(|error| gone(&error))?;
         match told {
-            Told::Mounted { mount_point } => match place::receive_descriptor(&socket) {
-                Ok(Some(device)) => Ok((mount_point, device)),
+            Told::Mounted { mount_point, made: true } => Ok((mount_point, None)),
+            Told::Mounted { mount_point, made: false } => match place::receive_descriptor(&socket) {
+                Ok(Some(device)) => Ok((mount_point, Some(device))),
                 Ok(None) => Err(gone(&io::ErrorKind::UnexpectedEof.into())),
                 Err(error) => Err(gone(&error)),
             },
             Told::Failed(failure) => Err(failure),
-            Told::Done | Told::InUse => Err(gone(&io::ErrorKind::InvalidData.into())),
+            Told::Made | Told::Done | Told::InUse => Err(gone(&io::ErrorKind::InvalidData.into())),
         }
     }
 
@@ -116,7 +148,7 @@ impl Keeper {
             Told::Done => Ok(()),
             Told::InUse => Err(io::ErrorKind::ResourceBusy.into()),
             Told::Failed(failure) => Err(io::Error::other(failure.message)),
-            Told::Mounted { .. } => Err(io::ErrorKind::InvalidData.into()),
+            Told::Made | Told::Mounted { .. } => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 
@@ -141,7 +173,14 @@ fn gone(error: &io::Error) -> Failure {
 }
 
 /// What the keeper has to look after.
-type Kept = Arc<Mutex<Option<Mount>>>;
+type Kept = Arc<Mutex<State>>;
+
+#[derive(Debug, Default)]
+struct State {
+    /// Made, and not mounted yet.
+    made: Option<Made>,
+    mount: Option<Mount>,
+}
 
 /// Does what is asked until the other part has ended.
 fn keep(socket: &UnixStream) {
@@ -173,15 +212,19 @@ fn keep(socket: &UnixStream) {
 fn answer(mut socket: UnixStream, kept: &Kept) {
     let Ok(Some(ask)) = frame::read_json::<Ask>(&mut socket) else { return };
     match ask {
+        Ask::Make(kind) => match make(&kind, kept) {
+            Ok(device) => tell_with(&mut socket, &Told::Made, Some(&device)),
+            Err(failure) => tell_with(&mut socket, &Told::Failed(failure), None),
+        },
         Ask::Mount(mount) => match do_mount(mount, kept) {
             Ok((mount_point, device)) => {
-                let told = frame::write_json(&mut socket, &Told::Mounted { mount_point });
-                let _ = told.and_then(|()| place::send_descriptor(&socket, device.as_fd()));
+                let told = Told::Mounted { mount_point, made: device.is_none() };
+                tell_with(&mut socket, &told, device.as_ref());
             }
-            Err(failure) => _ = frame::write_json(&mut socket, &Told::Failed(failure)),
+            Err(failure) => tell_with(&mut socket, &Told::Failed(failure), None),
         },
         Ask::Unmount { detach } => {
-            let place = locked(kept).as_ref().map(|mount| mount.mount_point.clone());
+            let place = locked(kept).mount.as_ref().map(|mount| mount.mount_point.clone());
             let how = if detach { Unmount::Detach } else { Unmount::IfUnused };
             let told = match place.map_or(Ok(()), |place| unmount(&place, how)) {
                 Ok(()) => Told::Done,
@@ -191,7 +234,7 @@ fn answer(mut socket: UnixStream, kept: &Kept) {
             let _ = frame::write_json(&mut socket, &told);
         }
         Ask::Tidy => {
-            if let Some(mount) = &*locked(kept) {
+            if let Some(mount) = &locked(kept).mount {
                 tidy(mount);
             }
             let _ = frame::write_json(&mut socket, &Told::Done);
@@ -199,23 +242,46 @@ fn answer(mut socket: UnixStream, kept: &Kept) {
     }
 }
 
-fn locked(kept: &Kept) -> std::sync::MutexGuard<'_, Option<Mount>> {
+fn tell_with(socket: &mut UnixStream, told: &Told, device: Option<&OwnedFd>) {
+    // Whoever asked may have ended, which is heard elsewhere.
+    let told = frame::write_json(socket, told);
+    if let (Ok(()), Some(device)) = (told, device) {
+        let _ = place::send_descriptor(socket, device.as_fd());
+    }
+}
+
+fn locked(kept: &Kept) -> std::sync::MutexGuard<'_, State> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn do_mount(mount: Mount, kept: &Kept) -> Result<(String, OwnedFd), Failure> {
+fn make(kind: &Kind, kept: &Kept) -> Result<OwnedFd, Failure> {
     let mut kept = locked(kept);
-    if kept.is_some() {
+    if kept.made.is_some() || kept.mount.is_some() {
+        return Err(internal("making a file system", &"it has made one already"));
+    }
+    let (made, device) = place::make(&kind.source, kind.how())
+        .map_err(|error| internal("making a file system that is mounted nowhere", &error))?;
+    kept.made = Some(made);
+    Ok(device)
+}
+
+/// Answers where it is mounted, and the device if it is not what was made.
+fn do_mount(mount: Mount, kept: &Kept) -> Result<(String, Option<OwnedFd>), Failure> {
+    let mut kept = locked(kept);
+    if kept.mount.is_some() {
         return Err(internal("mounting", &"it has mounted something already"));
     }
     let mount_point = place::prepare(&mount.mount_point, mount.own)?;
     let text = mount_point.to_str().map(str::to_owned).ok_or_else(|| {
         Failure::new(Status::BAD_LOCALNAME, format!("{} is not UTF-8", mount_point.display()))
     })?;
-    let mount = kept.insert(Mount { mount_point: mount_point.clone(), ..mount });
-    let how = How { read_only: mount.read_only, allow_other: mount.allow_other };
-    let device = place::mount(&mount_point, &mount.source, how)?;
-    Ok((text, device))
+    let made = kept.made.take().filter(|_| mount.made);
+    let mount = kept.mount.insert(Mount { mount_point: mount_point.clone(), ..mount });
+    if made.is_some_and(|made| made.put(&mount_point).is_ok()) {
+        return Ok((text, None));
+    }
+    let device = place::mount(&mount_point, &mount.kind.source, mount.kind.how())?;
+    Ok((text, Some(device)))
 }
 
 fn tidy(mount: &Mount) {

@@ -17,6 +17,11 @@ use mpr_fuse::DEVICE;
 use mpr_helper::connections;
 use mpr_helper::mounts::{FS_TYPE, Table};
 use mpr_helper::protocol::Failure;
+use rustix::fs::CWD;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, move_mount,
+};
 
 /// What `subtype` makes of the file system type `fuse`.
 const SUBTYPE: &str = "mpr";
@@ -79,6 +84,61 @@ pub struct How {
     pub allow_other: bool,
 }
 
+/// A FUSE file system that is mounted nowhere, and ends when this is dropped.
+#[derive(Debug)]
+pub struct Made(OwnedFd);
+
+/// Makes a file system that nobody sees yet, and answers the descriptor on which it is served, too. For who has the
+/// privilege, from Linux 5.2.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn make(source: &str, how: How) -> io::Result<(Made, OwnedFd)> {
+    let device = open_device()?;
+    // SAFETY: neither takes anything or can fail.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let system = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let options = [
+        ("source", source.to_owned()),
+        ("fd", device.as_raw_fd().to_string()),
+        ("rootmode", "40000".to_owned()),
+        ("user_id", uid.to_string()),
+        ("group_id", gid.to_string()),
+        ("subtype", SUBTYPE.to_owned()),
+    ];
+    for (name, value) in options {
+        fsconfig_set_string(&system, name, value)?;
+    }
+    let others = how.allow_other.then_some("allow_other");
+    let mode = how.read_only.then_some("ro");
+    for flag in ["default_permissions"].into_iter().chain(others).chain(mode) {
+        fsconfig_set_flag(&system, flag)?;
+    }
+    fsconfig_create(&system)?;
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, how.read_only);
+    let made = fsmount(&system, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    Ok((Made(made), device))
+}
+
+impl Made {
+    /// Mounts it.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn put(self, mount_point: &Path) -> io::Result<()> {
+        move_mount(&self.0, "", CWD, mount_point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        Ok(())
+    }
+}
+
+fn open_device() -> io::Result<OwnedFd> {
+    let device = OpenOptions::new().read(true).write(true).custom_flags(libc::O_CLOEXEC).open(DEVICE)?;
+    Ok(device.into())
+}
+
 /// Mounts a FUSE file system and answers the descriptor on which it is served: by the system call, or through
 /// `fusermount3` for users who may not use that.
 pub fn mount(mount_point: &Path, source: &str, how: How) -> Result<OwnedFd, Failure> {
@@ -100,7 +160,7 @@ pub fn mount(mount_point: &Path, source: &str, how: How) -> Result<OwnedFd, Fail
 }
 
 fn mount_directly(mount_point: &Path, source: &str, how: How) -> io::Result<OwnedFd> {
-    let device = OpenOptions::new().read(true).write(true).custom_flags(libc::O_CLOEXEC).open(DEVICE)?;
+    let device = open_device()?;
     // SAFETY: neither takes anything or can fail.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     let others = if how.allow_other { ",allow_other" } else { "" };
@@ -115,7 +175,7 @@ fn mount_directly(mount_point: &Path, source: &str, how: How) -> io::Result<Owne
     let mounted = unsafe {
         libc::mount(source.as_ptr(), target.as_ptr(), c"fuse".as_ptr(), flags, options.as_ptr().cast())
     };
-    if mounted == 0 { Ok(device.into()) } else { Err(io::Error::last_os_error()) }
+    if mounted == 0 { Ok(device) } else { Err(io::Error::last_os_error()) }
 }
 
 fn mount_through_fusermount(mount_point: &Path, source: &str, how: How) -> io::Result<OwnedFd> {

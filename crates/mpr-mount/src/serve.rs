@@ -26,7 +26,7 @@ use mpr_helper::protocol::{
 };
 use mpr_helper::record::{Process, Record, Records, SCHEMA, Slot};
 use mpr_remotefs::{Browse, Reached, RemoteFs};
-use mpr_smb::{Namespace, Proof, Settings, SmbFs, Target};
+use mpr_smb::{Ahead, Namespace, Proof, Settings, SmbFs, Target};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
@@ -113,6 +113,8 @@ pub fn converse(stream: UnixStream, keeper: Keeper) -> io::Result<()> {
             return caller.tell(&Event::Failed(failure));
         }
     };
+    // Nothing comes from there before it is asked, which is later and by whom that holds for.
+    let ahead = begin_to_reach(&request);
     // While there is one thread: what holds for it holds for those it starts.
     process::confine(&request);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -121,7 +123,7 @@ pub fn converse(stream: UnixStream, keeper: Keeper) -> io::Result<()> {
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let outcome = runtime.block_on(async {
         tokio::select! {
-            answered = answer(request, password, &caller, keeper) => answered,
+            answered = answer(request, password, ahead, &caller, keeper) => answered,
             () = gone => Ok(None),
             () = signals.end() => Ok(None),
         }
@@ -172,10 +174,22 @@ fn password_in(input: &mut impl Read) -> io::Result<Zeroizing<String>> {
     }
 }
 
+/// Begins to connect to the server that a request is about: it has a process to make for us, and we for it much to get
+/// ready.
+fn begin_to_reach(request: &Request) -> Ahead {
+    let server = match request {
+        Request::Mount(mount) => &mount.server,
+        Request::Probe { server, .. } | Request::ListShares { server, .. } => server,
+        _ => return Ahead::default(),
+    };
+    Ahead::to(&server.host, server.port)
+}
+
 /// Does what was asked. A mount that is to be served is handed back, already announced to the caller.
 async fn answer(
     request: Request,
     password: Option<Zeroizing<String>>,
+    ahead: Ahead,
     caller: &Caller,
     keeper: Keeper,
 ) -> Reached<Option<Serving>> {
@@ -184,7 +198,7 @@ async fn answer(
     match request {
         Request::ListShares { server, login, .. } => {
             let list = async |proof, password| {
-                let target = target(&server, &login, (proof, password), false, &Taste::default());
+                let target = target(&server, &login, (proof, password), false, &Taste::default(), &ahead);
                 mpr_smb::list_shares(&target, &on_stage).await
             };
             let listed = proof::by_what_there_is(&server, &login, password, list);
@@ -198,7 +212,7 @@ async fn answer(
         }
         Request::Probe { server, share, login, .. } => {
             let probe = async |proof, password| {
-                let target = target(&server, &login, (proof, password), false, &Taste::default());
+                let target = target(&server, &login, (proof, password), false, &Taste::default(), &ahead);
                 mpr_smb::probe(&target, &share, &on_stage).await
             };
             let probed = proof::by_what_there_is(&server, &login, password, probe);
@@ -219,7 +233,7 @@ async fn answer(
             tell_kept(passwords::forget(&server, &login).await?, caller)
         }
         Request::ListPasswords => tell_kept(passwords::list().await?, caller),
-        Request::Mount(mount) => mount_and_announce(*mount, password, caller, keeper).await.map(Some),
+        Request::Mount(mount) => mount_and_announce(*mount, password, ahead, caller, keeper).await.map(Some),
         _ => Err(Failure::new(Status::NOT_SUPPORTED, "mpr-mount does not know this request; reinstall mpr")),
     }
 }
@@ -261,6 +275,7 @@ fn target(
     (proof, password): (Proof, Option<Zeroizing<String>>),
     require_encryption: bool,
     taste: &Taste,
+    ahead: &Ahead,
 ) -> Target {
     let usual = Settings::default();
     let settings = Settings {
@@ -275,6 +290,7 @@ fn target(
         password,
         require_encryption,
         settings,
+        ahead: ahead.clone(),
     }
 }
 
@@ -306,6 +322,7 @@ async fn in_time<T>(host: &str, work: impl Future<Output = Reached<T>>) -> Reach
 async fn mount_and_announce(
     mut mount: Mount,
     password: Option<Zeroizing<String>>,
+    ahead: Ahead,
     caller: &Caller,
     keeper: Keeper,
 ) -> Reached<Serving> {
@@ -325,15 +342,33 @@ async fn mount_and_announce(
         )
     })?;
 
+    let kind = keeper::Kind {
+        source: mount.naming.remote.replace('\\', "/"),
+        read_only: mount.read_only,
+        allow_other: mount.allow_other,
+    };
+    let keeper = Arc::new(keeper);
+    // Nobody sees it yet, and it takes as long whether there is a server or not.
+    let made = tokio::task::spawn_blocking({
+        let (keeper, kind) = (Arc::clone(&keeper), kind.clone());
+        move || Session::begin(keeper.make(kind)?, Config::default()).ok()
+    });
+
     let (remark, renewing);
     // A request names its protocol; there is one so far, and a new one is a new arm here.
     let remote = match mount.server.protocol {
         Protocol::Smb => {
             let Mount { server, login, share, path, require_encryption, taste, .. } = &mount;
-            let on_stage = |stage| caller.stage(stage);
             let connect = async |proof, password| {
-                let target = target(server, login, (proof, password), *require_encryption, taste);
-                SmbFs::connect(target, share, path, &on_stage).await
+                let target = target(server, login, (proof, password), *require_encryption, taste, &ahead);
+                let (share, path, caller) = (share.clone(), path.clone(), caller.clone());
+                // Where answers arrive: none of its steps waits for another thread to wake.
+                let mut connecting = JoinSet::new();
+                connecting.spawn(async move {
+                    SmbFs::connect(target, &share, &path, &|stage| caller.stage(stage)).await
+                });
+                let connected = connecting.join_next().await.ok_or_else(|| internal("connecting", &""))?;
+                connected.unwrap_or_else(|error| Err(internal("connecting", &error)))
             };
             let connected = proof::by_what_there_is(server, login, password.clone(), connect);
             let Proved { reached, remark: why } = in_time(&server.host, connected).await?;
@@ -368,8 +403,9 @@ async fn mount_and_announce(
     // Whoever looks at anything on it looks at its root first. By the time that can be, it is known.
     let root = filesystem.clone();
     tokio::spawn(async move { root.remote().stat("").await });
+    let made = Ready { kind, session: made.await.ok().flatten() };
     let serving =
-        Serving::begin(&mount, slot, (connections, lock, keeper), filesystem, losses, remark).await?;
+        Serving::begin(&mount, slot, (connections, lock, keeper), made, filesystem, losses, remark).await?;
     if let Some(renewing) = renewing {
         // What it could not do is no failure of connecting.
         let _ = renewing.await;
@@ -443,6 +479,13 @@ impl Lock {
     }
 }
 
+/// A file system that is to be mounted.
+struct Ready {
+    kind: keeper::Kind,
+    /// What was agreed upon with the kernel, if it was made before.
+    session: Option<Session>,
+}
+
 /// A mount that is being served.
 struct Serving {
     filesystem: Mounted<Cached<Namespace>>,
@@ -478,22 +521,23 @@ impl Serving {
     async fn begin(
         mount: &Mount,
         slot: Slot,
-        (connections, lock, keeper): (Connections, Lock, Keeper),
+        (connections, lock, keeper): (Connections, Lock, Arc<Keeper>),
+        Ready { kind, session }: Ready,
         filesystem: Mounted<Cached<Namespace>>,
         losses: Arc<Losses>,
         remark: Option<String>,
     ) -> Reached<Serving> {
-        let source = mount.naming.remote.replace('\\', "/");
+        let source = kind.source.clone();
         let control = listen(connections.records(), &slot)
             .map_err(|error| internal("opening the control socket", &error))?;
-        let mounted = keeper.mount(keeper::Mount {
+        let ask = keeper::Mount {
             mount_point: PathBuf::from(&mount.mount_point),
             own: mount.own_mount_point,
             own_parent: mount.naming.local.is_none(),
-            source: source.clone(),
-            read_only: mount.read_only,
-            allow_other: mount.allow_other,
-        });
+            kind,
+            made: session.is_some(),
+        };
+        let mounted = keeper.mount(ask);
         let (mount_point, device) = mounted.inspect_err(|_| {
             keeper.tidy();
             connections.records().remove(&slot);
@@ -521,13 +565,13 @@ impl Serving {
             slot,
             record,
             lock: Mutex::new(Some(lock)),
-            keeper: Arc::new(keeper),
+            keeper,
             control,
             unmounted: Arc::clone(&unmounted),
             wanted: AtomicBool::new(false),
             remark,
         };
-        let started = start_session(filesystem, device, unmounted).await;
+        let started = start_session(filesystem, device, session, unmounted).await;
         let recorded =
             started.and_then(|()| serving.connections.records().write(&serving.slot, &serving.record));
         if let Err(error) = recorded {
@@ -678,14 +722,21 @@ impl Serving {
     }
 }
 
-/// Serves the kernel's requests on threads of their own.
+/// Serves the kernel's requests on threads of their own: those that come over `device`, or else those of the session
+/// that was begun before.
 async fn start_session(
     filesystem: Mounted<Cached<Namespace>>,
-    device: OwnedFd,
+    device: Option<OwnedFd>,
+    begun: Option<Session>,
     unmounted: Arc<Notify>,
 ) -> io::Result<()> {
-    let begun = tokio::task::spawn_blocking(move || Session::begin(device, Config::default()));
-    let session = begun.await.map_err(io::Error::other)??;
+    let session = match device {
+        None => begun.ok_or(io::ErrorKind::InvalidData)?,
+        Some(device) => {
+            let begun = tokio::task::spawn_blocking(move || Session::begin(device, Config::default()));
+            begun.await.map_err(io::Error::other)??
+        }
+    };
     filesystem.tell_of_events(session.notifier()?);
     session.serve(Arc::new(filesystem), &Handle::current(), move || unmounted.notify_one())?;
     Ok(())

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use mpr_helper::protocol::Login;
 use mpr_remotefs::{Access, Creation, RemoteFs};
-use mpr_smb::{Proof, Settings, SmbFs, Target};
+use mpr_smb::{Ahead, Proof, Settings, SmbFs, Target};
 
 const MIB: usize = 1 << 20;
 
@@ -27,6 +27,7 @@ fn main() {
         password: Some(password.trim().to_owned().into()),
         require_encryption: false,
         settings: Settings { encrypt: arguments[5] == "encrypt", ..Settings::default() },
+        ahead: Ahead::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {

@@ -2,29 +2,86 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mpr_helper::protocol::Stage;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, socket_with};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::session::OnStage;
+use crate::locked;
+use crate::session::{OnStage, PORT};
 
 /// The most addresses of a name that are tried.
 const MOST_ADDRESSES: usize = 8;
 /// How long an address is tried alone before the next one is, too (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
 
+/// A connection that is being made before there is a use for it, for whoever dials first.
+///
+/// A server takes as long to begin with a client as a client to begin with a server; both can be done at once. Nothing is
+/// sent or read here.
+#[derive(Debug, Clone, Default)]
+pub struct Ahead(Arc<Mutex<Option<std::net::TcpStream>>>);
+
+impl Ahead {
+    /// Begins to connect, where there is no name to be looked up. Does not wait; what goes wrong is found out by whoever
+    /// dials.
+    #[must_use]
+    pub fn to(host: &str, port: Option<u16>) -> Ahead {
+        let address = host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port.unwrap_or(PORT)));
+        Ahead(Arc::new(Mutex::new(address.and_then(|address| begin(address).ok()))))
+    }
+
+    pub(crate) fn take(&self) -> Option<std::net::TcpStream> {
+        locked(&self.0).take()
+    }
+}
+
+fn begin(address: SocketAddr) -> io::Result<std::net::TcpStream> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+    match connect(&socket, &address) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Waits for a connection that was begun.
+async fn end(begun: std::net::TcpStream) -> io::Result<TcpStream> {
+    let stream = TcpStream::from_std(begun)?;
+    stream.writable().await?;
+    match stream.take_error()? {
+        None => Ok(stream),
+        Some(error) => Err(error),
+    }
+}
+
 /// Connects to a host. `NotFound` means that there is no such host, `ConnectionRefused` that nothing listens there,
 /// `TimedOut` that it does not answer. Says when the address of a name is looked up, and when it is known.
 pub(crate) async fn dial(
     host: &str,
     port: u16,
+    ahead: &Ahead,
     patience: Duration,
     on_stage: OnStage<'_>,
 ) -> io::Result<TcpStream> {
-    let dialled = tokio::time::timeout(patience, within(host, port, on_stage));
-    dialled.await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+    let dialled = async {
+        if let Some(begun) = ahead.take() {
+            on_stage(Stage::Connecting);
+            // Why not is told by trying again.
+            if let Ok(stream) = end(begun).await {
+                return Ok(stream);
+            }
+        }
+        within(host, port, on_stage).await
+    };
+    let stream = tokio::time::timeout(patience, dialled).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 async fn within(host: &str, port: u16, on_stage: OnStage<'_>) -> io::Result<TcpStream> {
@@ -45,10 +102,7 @@ async fn within(host: &str, port: u16, on_stage: OnStage<'_>) -> io::Result<TcpS
         }
         tokio::select! {
             attempt = attempts.join_next() => match attempt {
-                Some(Ok(Ok(stream))) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
+                Some(Ok(Ok(stream))) => return Ok(stream),
                 Some(Ok(Err(error))) => {
                     // An address that refuses says less than one that cannot be reached.
                     if failure.kind() == io::ErrorKind::NotFound || error.kind() != io::ErrorKind::ConnectionRefused {
@@ -96,18 +150,40 @@ mod tests {
         let stages = std::sync::Mutex::new(Vec::new());
         let port = listener.local_addr().unwrap().port();
         let told = |stage| stages.lock().unwrap().push(stage);
-        assert!(dial("localhost", port, patience, &told).await.is_ok());
+        let none = Ahead::default();
+        assert!(dial("localhost", port, &none, patience, &told).await.is_ok());
         assert_eq!(*stages.lock().unwrap(), [Stage::Resolving, Stage::Connecting]);
         let port = listener.local_addr().unwrap().port();
-        assert!(dial("127.0.0.1", port, patience, &|_| {}).await.is_ok());
+        assert!(dial("127.0.0.1", port, &none, patience, &|_| {}).await.is_ok());
         drop(listener);
+        let ahead = Ahead::to("127.0.0.1", Some(port));
+        for ahead in [&none, &ahead] {
+            assert_eq!(
+                dial("127.0.0.1", port, ahead, patience, &|_| {}).await.unwrap_err().kind(),
+                io::ErrorKind::ConnectionRefused
+            );
+        }
         assert_eq!(
-            dial("127.0.0.1", port, patience, &|_| {}).await.unwrap_err().kind(),
-            io::ErrorKind::ConnectionRefused
-        );
-        assert_eq!(
-            dial("no such host", 1, patience, &|_| {}).await.unwrap_err().kind(),
+            dial("no such host", 1, &none, patience, &|_| {}).await.unwrap_err().kind(),
             io::ErrorKind::NotFound
         );
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_ahead_is_used_once() {
+        for bound in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = tokio::net::TcpListener::bind(bound).await else { continue };
+            let address = listener.local_addr().unwrap();
+            let (host, port) = (address.ip().to_string(), address.port());
+            let ahead = Ahead::to(&host, Some(port));
+            let begun = ahead.clone().0.lock().unwrap().as_ref().unwrap().local_addr().unwrap();
+            let patience = Duration::from_secs(20);
+            let first = dial(&host, port, &ahead, patience, &|_| {}).await.unwrap();
+            assert_eq!(first.local_addr().unwrap(), begun);
+            assert!(first.nodelay().unwrap());
+            let second = dial(&host, port, &ahead, patience, &|_| {}).await.unwrap();
+            assert_ne!(second.local_addr().unwrap(), begun);
+        }
+        assert!(Ahead::to("localhost", None).take().is_none());
     }
 }

@@ -27,6 +27,7 @@ mod wire;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use browse::{list_shares, probe};
+pub use dial::Ahead;
 pub use fs::{SmbDirectory, SmbFile, SmbFs};
 pub use namespace::{Namespace, NamespaceDirectory, NamespaceFile};
 pub use session::{OnStage, Proof, Settings, Target};

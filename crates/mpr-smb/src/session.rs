@@ -18,6 +18,7 @@ use smb2::types::{Command, Dialect, MessageId, SessionId, TreeId};
 use zeroize::Zeroizing;
 
 use crate::channel::{Channel, Seal};
+use crate::dial::Ahead;
 use crate::setup::{self, Prover, Stopped};
 use crate::status::wn;
 use crate::tap::Tap;
@@ -27,7 +28,7 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may take over any request.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The port of SMB.
-const PORT: u16 = 445;
+pub(crate) const PORT: u16 = 445;
 
 /// Whom to connect as, and to what.
 #[derive(Clone)]
@@ -46,6 +47,8 @@ pub struct Target {
     pub require_encryption: bool,
     /// What can be chosen, and need not be.
     pub settings: Settings,
+    /// A connection to it that was begun already.
+    pub ahead: Ahead,
 }
 
 /// By what an account proves itself to a server. Guests and nobody have nothing to prove.
@@ -115,6 +118,7 @@ impl Target {
             password: self.password.clone(),
             require_encryption: self.require_encryption || encrypted,
             settings: self.settings,
+            ahead: Ahead::default(),
         }
     }
 }
@@ -157,7 +161,8 @@ impl Signed {
         previous: Option<SessionId>,
         on_stage: OnStage<'_>,
     ) -> Reached<Signed> {
-        let stream = crate::dial::dial(&target.host, target.port.unwrap_or(PORT), CONNECT_PATIENCE, on_stage)
+        let port = target.port.unwrap_or(PORT);
+        let stream = crate::dial::dial(&target.host, port, &target.ahead, CONNECT_PATIENCE, on_stage)
             .await
             .map_err(|error| unreachable(target, &error))?;
         let tap = Tap::new(stream, client);
@@ -510,6 +515,7 @@ mod tests {
             password: None,
             require_encryption: false,
             settings: Settings::default(),
+            ahead: Ahead::default(),
         }
     }
 

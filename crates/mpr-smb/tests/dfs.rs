@@ -9,7 +9,7 @@ use bytes::Bytes;
 use mpr_abi::Status;
 use mpr_helper::protocol::Login;
 use mpr_remotefs::{Access, Creation, Errno, Event, Kind, RemoteFs};
-use mpr_smb::{Namespace, Proof, Settings, SmbFs, Target};
+use mpr_smb::{Ahead, Namespace, Proof, Settings, SmbFs, Target};
 use mpr_testkit::Samba;
 use zeroize::Zeroizing;
 
@@ -25,6 +25,7 @@ fn target(samba: &Samba) -> Target {
         password: Some(Zeroizing::new(Samba::PASSWORD.to_owned())),
         require_encryption: false,
         settings: Settings::default(),
+        ahead: Ahead::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use mpr_abi::Status;
 use mpr_helper::protocol::Login;
 use mpr_remotefs::{Access, Allocation, Creation, Errno, Kind, Lock, RemoteFs, Seek, SetMode};
-use mpr_smb::{Proof, Settings, SmbFile, SmbFs, Target};
+use mpr_smb::{Ahead, Proof, Settings, SmbFile, SmbFs, Target};
 use mpr_testkit::Samba;
 use zeroize::Zeroizing;
 
@@ -26,6 +26,7 @@ fn target(samba: &Samba) -> Target {
         password: Some(Zeroizing::new(Samba::PASSWORD.to_owned())),
         require_encryption: false,
         settings: Settings::default(),
+        ahead: Ahead::default(),
     }
 }
 

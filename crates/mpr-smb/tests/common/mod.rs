@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mpr_helper::protocol::Failure;
 use mpr_helper::protocol::Login;
 use mpr_remotefs::{Access, Creation, Event, RemoteFs};
-use mpr_smb::{Proof, Settings, SmbFs, Target};
+use mpr_smb::{Ahead, Proof, Settings, SmbFs, Target};
 use mpr_testkit::Samba;
 use zeroize::Zeroizing;
 
@@ -76,6 +76,7 @@ pub(crate) async fn try_connect(samba: &Samba, port: u16, settings: Settings) ->
         password: Some(Zeroizing::new(Samba::PASSWORD.to_owned())),
         require_encryption: false,
         settings,
+        ahead: Ahead::default(),
     };
     SmbFs::connect(target, "rw", "", &|_| {}).await
 }
