@@ -11,6 +11,9 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use zeroize::Zeroize;
 
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod blocks;
+
 #[cfg(windows)]
 pub(crate) use crate::ansi::Narrow;
 #[cfg(not(windows))]
@@ -37,7 +40,7 @@ pub trait Form: ResourceEncoding + 'static {
 
     /// Copies the beginning of the string at `pointer` as far as its units are those of UTF-16 and there is
     /// room; the rest is for [`decode`](Self::decode). Returns the units copied, and whether the string ended
-    /// there.
+    /// there. Up to [`BEHIND`] units more may be written.
     ///
     /// # Safety
     ///
@@ -76,17 +79,27 @@ impl Form for Wide {
     #[inline(always)]
     unsafe fn copy_head(pointer: *const u16, room: &mut [MaybeUninit<u16>]) -> (usize, bool) {
         let mut count = 0;
-        // Four at a time: the names of a connect are all that is long about it.
-        for four in room.chunks_exact_mut(4) {
-            for place in four {
-                // SAFETY: not behind the terminator, as the caller vouches.
-                let unit = unsafe { pointer.add(count).read_unaligned() };
-                place.write(unit);
-                if unit == 0 {
-                    return (count, true);
+        while count < room.len() {
+            // SAFETY: no unit before was the terminator.
+            let from = unsafe { pointer.add(count) };
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            if from.addr().is_multiple_of(blocks::BLOCK)
+                && let Some(block) = room[count..].first_chunk_mut()
+            {
+                // SAFETY: its first unit is not behind the terminator.
+                match unsafe { blocks::copy_block(from, block) } {
+                    Some(end) => return (count + end, true),
+                    None => count += blocks::UNITS,
                 }
-                count += 1;
+                continue;
             }
+            // SAFETY: not behind the terminator, as the caller vouches.
+            let unit = unsafe { from.read_unaligned() };
+            room[count].write(unit);
+            if unit == 0 {
+                return (count, true);
+            }
+            count += 1;
         }
         (count, false)
     }
@@ -248,6 +261,8 @@ impl Form for Cautious {
 /// Units the strings of one call may have together, terminators included, before one is kept on the heap: the
 /// longest remote name, and a device, a provider, user and password beside it.
 const ROOM: usize = 600;
+/// Most units behind a string that are copied with it.
+const BEHIND: usize = 8;
 
 /// Copies of the strings of one call, in one room: those the caller leaves out cost nothing.
 ///
@@ -466,7 +481,9 @@ fn spilt(head: &[MaybeUninit<u16>], limit: usize) -> Vec<u16> {
 impl Zeroize for Texts {
     #[cold]
     fn zeroize(&mut self) {
-        self.room.get_mut()[..self.used.get()].zeroize();
+        // What stood behind the last string in the caller's memory may have been copied with it.
+        let written = ROOM.min(self.used.get() + BEHIND);
+        self.room.get_mut()[..written].zeroize();
         let mut spilt = self.spilt.get_mut().as_deref_mut();
         while let Some(Spilt { units, before }) = spilt {
             units.zeroize();
@@ -510,6 +527,70 @@ mod tests {
             // SAFETY: the string is terminated.
             let read = unsafe { texts.read::<Wide>(wide(&string).as_ptr()) };
             assert_eq!(read.unwrap().unwrap().to_string_lossy(), string);
+        }
+    }
+
+    #[cfg(all(unix, not(miri)))]
+    #[test]
+    fn a_string_may_begin_anywhere_and_end_where_memory_ends() {
+        let memory = Guarded::new();
+        for length in 0..40 {
+            for behind in 0..9 {
+                for odd in [0, 1] {
+                    let string: String = "ä€𝄞x".chars().cycle().take(length).collect();
+                    let texts = Texts::new();
+                    let pointer = memory.put_at_the_end(&wide(&string), behind * 2 + odd);
+                    // SAFETY: the string is terminated.
+                    let read = unsafe { texts.read::<Wide>(pointer) };
+                    assert_eq!(read.unwrap().unwrap().to_string_lossy(), string);
+                }
+            }
+        }
+    }
+
+    /// A page before one that must not be touched.
+    #[cfg(all(unix, not(miri)))]
+    struct Guarded(*mut u8);
+
+    #[cfg(all(unix, not(miri)))]
+    impl Guarded {
+        const PAGE: usize = 1 << 16;
+
+        fn new() -> Guarded {
+            // SAFETY: memory of our own; the second half of it is never read.
+            unsafe {
+                let map = libc::mmap(
+                    std::ptr::null_mut(),
+                    2 * Self::PAGE,
+                    libc::PROT_NONE,
+                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                    -1,
+                    0,
+                );
+                assert_ne!(map, libc::MAP_FAILED);
+                assert_eq!(libc::mprotect(map, Self::PAGE, libc::PROT_READ | libc::PROT_WRITE), 0);
+                Guarded(map.cast())
+            }
+        }
+
+        /// Copies the units so that so many bytes are behind them.
+        fn put_at_the_end(&self, units: &[u16], behind: usize) -> *const u16 {
+            let bytes = size_of_val(units);
+            // SAFETY: so much is there, before the guard.
+            unsafe {
+                let place = self.0.add(Self::PAGE - behind - bytes);
+                place.copy_from_nonoverlapping(units.as_ptr().cast(), bytes);
+                place.add(bytes).write_bytes(0xFF, behind);
+                place.cast()
+            }
+        }
+    }
+
+    #[cfg(all(unix, not(miri)))]
+    impl Drop for Guarded {
+        fn drop(&mut self) {
+            // SAFETY: nothing of it is used any more.
+            unsafe { libc::munmap(self.0.cast(), 2 * Self::PAGE) };
         }
     }
 
