@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use bytes::Bytes;
 use mpr_remotefs::{Access, Attributes, Errno, Lease, RemoteFs, Result};
 use tokio::sync::{Notify, OwnedRwLockWriteGuard, RwLock};
+use tokio::time::Instant;
 
 use crate::chunks::Chunks;
 use crate::memory::{Memory, Room};
@@ -122,6 +123,8 @@ pub(crate) struct Handle<F> {
     failed: Mutex<Option<Errno>>,
     /// Something was written, locked or removed: it is closed when the program closes it.
     pub(crate) plain: AtomicBool,
+    /// Until when it may stay open though programs have closed it; since the first of them has.
+    pub(crate) stays: OnceLock<Instant>,
 }
 
 impl<F> Handle<F> {
@@ -339,6 +342,7 @@ impl<R: RemoteFs> Inner<R> {
                 streams: Mutex::default(),
                 failed: Mutex::new(None),
                 plain: AtomicBool::new(false),
+                stays: OnceLock::new(),
             })
         };
         let handle = if now.id == 0 {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::body::Handle;
 use crate::{Inner, locked};
 
-/// How long a file stays open that nobody opens again.
+/// How long a file stays open that programs have closed, however often it is opened again.
 const PARKING: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -63,7 +63,11 @@ impl<R: RemoteFs> Inner<R> {
         if places.closed_for_good {
             return false;
         }
-        let until = Instant::now() + PARKING;
+        // From the first time on: others who have removed it meanwhile wait for that.
+        let until = *handle.stays.get_or_init(|| Instant::now() + PARKING);
+        if until <= Instant::now() {
+            return false;
+        }
         places.parked.push(Parked { handle: Arc::clone(handle), until });
         let oldest = (places.parked.len() > self.limits.parked).then(|| places.parked.remove(0).handle);
         if !places.watched {
@@ -167,7 +171,7 @@ impl<R: RemoteFs> Inner<R> {
                 let Some(inner) = this.upgrade() else { return };
                 let next = {
                     let mut places = locked(&inner.parking.places);
-                    let next = places.parked.first().map(|parked| parked.until);
+                    let next = places.parked.iter().map(|parked| parked.until).min();
                     places.watched = next.is_some();
                     next
                 };

@@ -141,6 +141,18 @@ async fn parked_files_are_few_and_not_parked_for_long() {
     assert_eq!(world.cached.inner.parked(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_opened_again_and_again_is_closed_now_and_then() {
+    let world = World::new(ALL).await;
+    world.here.set_lifetime(Duration::from_secs(3600));
+    world.file("a", b"text").await;
+    for _ in 0..9 {
+        visit(&world, "a").await;
+        advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(world.here.count(Call::Open), 2);
+}
+
 #[tokio::test]
 async fn nothing_is_parked_when_the_mount_ends() {
     let world = World::new(ALL).await;
