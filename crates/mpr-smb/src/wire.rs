@@ -52,6 +52,13 @@ pub(crate) fn wire_name(path: &str) -> String {
     name
 }
 
+/// Others may have the file open meanwhile, for whatever they want.
+pub(crate) const SHARED: ShareAccess = ShareAccess(
+    ShareAccess::FILE_SHARE_READ | ShareAccess::FILE_SHARE_WRITE | ShareAccess::FILE_SHARE_DELETE,
+);
+/// Nobody else may have the file open.
+pub(crate) const ALONE: ShareAccess = ShareAccess(0);
+
 /// CREATE, letting everybody else read, write and delete meanwhile.
 pub(crate) fn create(
     path: &str,
@@ -65,9 +72,7 @@ pub(crate) fn create(
         impersonation_level: ImpersonationLevel::Impersonation,
         desired_access: FileAccessMask::new(access),
         file_attributes: attributes,
-        share_access: ShareAccess(
-            ShareAccess::FILE_SHARE_READ | ShareAccess::FILE_SHARE_WRITE | ShareAccess::FILE_SHARE_DELETE,
-        ),
+        share_access: SHARED,
         create_disposition: disposition,
         create_options: options,
         name: wire_name(path),

@@ -1,7 +1,9 @@
 //! Directories.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::DirEntryExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -37,6 +39,23 @@ fn a_directory_of_a_hundred_thousand_entries_is_read_in_time_that_grows_with_the
     // Ten times as many may take ten times as long, and some more on a machine that is busy; not a hundred times.
     let bound = few_took * 40 + Duration::from_secs(2);
     assert!(many_took < bound, "10,000 took {few_took:?}, 100,000 took {many_took:?}");
+}
+
+#[test]
+fn what_another_mount_has_read_can_be_removed_with_its_directory() {
+    let a = Mounted::share("rw");
+    let b = Mounted::of(Arc::clone(&a.samba), "rw");
+    let (here, _) = a.place("read-elsewhere");
+    let there = b.root.join("read-elsewhere");
+    fs::write(here.join("f"), "text").unwrap();
+    assert_eq!(fs::read_to_string(there.join("f")).unwrap(), "text");
+    fs::remove_dir_all(&here).unwrap();
+    // What a program has open there is in the way as before, and can be read.
+    fs::create_dir(&here).unwrap();
+    fs::write(here.join("g"), "text").unwrap();
+    let open = File::open(there.join("g")).unwrap();
+    fs::remove_file(here.join("g")).unwrap();
+    assert_eq!(io::read_to_string(open).unwrap(), "text");
 }
 
 #[test]

@@ -377,8 +377,18 @@ impl SmbFs {
         options: u32,
         work: &[(Command, &dyn Pack)],
     ) -> Asked<Vec<Bytes>> {
+        let create = wire::create(&self.full(path), access, CreateDisposition::FileOpen, options, 0);
+        self.work_through(path, create, work).await
+    }
+
+    /// The same through an open of one's own kind.
+    async fn work_through(
+        &self,
+        path: &str,
+        mut create: CreateRequest,
+        work: &[(Command, &dyn Pack)],
+    ) -> Asked<Vec<Bytes>> {
         let link = self.link().await?;
-        let mut create = wire::create(&self.full(path), access, CreateDisposition::FileOpen, options, 0);
         self.under_its_lease(&link, path, &mut create);
         let close = wire::close(FileId::SENTINEL);
         let mut requests: Vec<(Command, &dyn Pack)> = Vec::with_capacity(work.len() + 2);

@@ -6,7 +6,7 @@ use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
 use mpr_remotefs::{Attributes, Errno, Kind, Result};
-use smb2::msg::create::CreateDisposition;
+use smb2::msg::create::{CreateDisposition, ShareAccess};
 use smb2::types::flags::{FileAccessMask, FileAttributes};
 use smb2::types::status::NtStatus;
 use smb2::types::{Command, FileId};
@@ -45,7 +45,7 @@ impl SmbFs {
     }
 
     pub(super) async fn drop_directory(&self, path: &str) -> Result<()> {
-        Ok(self.remove_anyway(path, wire::DIRECTORY).await?)
+        Ok(self.remove_anyway(path, wire::DIRECTORY, wire::SHARED).await?)
     }
 
     pub(super) async fn drop_file(&self, path: &str, open_here: bool) -> Result<()> {
@@ -58,14 +58,17 @@ impl SmbFs {
                         file.removed.store(true, Ordering::Relaxed);
                     }
                 }
-                return Ok(self.remove_anyway(&hidden, wire::NOT_DIRECTORY).await?);
+                return Ok(self.remove_anyway(&hidden, wire::NOT_DIRECTORY, wire::SHARED).await?);
             }
             // A server that does not rename what is open still removes it, at the latest when it is closed.
         }
-        match self.remove_anyway(path, wire::NOT_DIRECTORY).await {
+        // Others may keep it open though no program of theirs has it open. Some servers ask them to close it only for
+        // somebody who wants it alone, and otherwise keep its name until they do.
+        let share = if open_here { wire::SHARED } else { wire::ALONE };
+        match self.remove_anyway(path, wire::NOT_DIRECTORY, share).await {
             // Whoever removes a directory as a file means a link: Windows has some that are directories.
             Err(Trouble::Status(NtStatus::FILE_IS_A_DIRECTORY)) if self.is_link(path).await? => {
-                Ok(self.remove_anyway(path, wire::DIRECTORY).await?)
+                Ok(self.remove_anyway(path, wire::DIRECTORY, wire::SHARED).await?)
             }
             removed => Ok(removed?),
         }
@@ -149,22 +152,29 @@ impl SmbFs {
         self.work(from, access, wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &rename)]).await.map(drop)
     }
 
-    async fn try_remove(&self, path: &str, options: u32) -> Asked<()> {
+    async fn try_remove(&self, path: &str, options: u32, share: ShareAccess) -> Asked<()> {
         let removed = wire::set_removed(FileId::SENTINEL);
         let access = FileAccessMask::DELETE | EXAMINE;
         self.make_in_no_more(path).await;
         self.did_name(path, false);
-        self.work(path, access, options | wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &removed)]).await?;
+        let options = options | wire::NOT_THROUGH_LINKS;
+        let mut create = wire::create(&self.full(path), access, CreateDisposition::FileOpen, options, 0);
+        create.share_access = share;
+        self.work_through(path, create, &[(Command::SetInfo, &removed)]).await?;
         locked(&self.leases).forget(path);
         Ok(())
     }
 
     /// Removes a file even if writing to it is forbidden: here that is a matter of the directory.
-    async fn remove_anyway(&self, path: &str, options: u32) -> Asked<()> {
-        match self.try_remove(path, options).await {
+    async fn remove_anyway(&self, path: &str, options: u32, share: ShareAccess) -> Asked<()> {
+        let mut removed = self.try_remove(path, options, share).await;
+        if matches!(removed, Err(Trouble::Status(NtStatus::SHARING_VIOLATION))) {
+            removed = self.try_remove(path, options, wire::SHARED).await;
+        }
+        match removed {
             Err(Trouble::Status(NtStatus::CANNOT_DELETE)) => {
                 self.allow_writing(path).await?;
-                self.try_remove(path, options).await
+                self.try_remove(path, options, wire::SHARED).await
             }
             done => done,
         }
