@@ -1,6 +1,7 @@
 //! What judges found.
 
 use std::fmt;
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 /// How thoroughly to judge.
@@ -121,6 +122,11 @@ impl Judge {
         let name = format!("{}/{name}", self.trial);
         let known = self.known.iter().find(|known| known.case == name).map(|known| known.because);
         let begun = Instant::now();
+        // Who waits for minutes sees for what.
+        if io::stdout().is_terminal() {
+            print!("{name:<46} ...\r");
+            let _ = io::stdout().flush();
+        }
         let outcome = match (judge(), known) {
             (Ok(()), None) => Outcome::Passed,
             (Ok(()), Some(because)) => Outcome::PassedUnexpectedly(because),

@@ -4,8 +4,6 @@
 use crate::verdict::Known;
 
 pub(super) const KNOWN: &[Known] = &[
-    Known { case: "stress/link", because: "there are no hard links" },
-    Known { case: "stress/symlink", because: "there are no symbolic links" },
+    Known { case: "stress/symlink", because: "Samba 4.17 has no symbolic links" },
     Known { case: "stress/access", because: "modes other than read-only are not kept on the server" },
-    Known { case: "stress/fsize", because: "fallocate takes sizes no file can have" },
 ];
