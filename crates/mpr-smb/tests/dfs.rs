@@ -1,5 +1,7 @@
 //! Names that lead elsewhere, on a real server.
 
+mod common;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
@@ -8,26 +10,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mpr_abi::Status;
 use mpr_helper::protocol::Login;
-use mpr_remotefs::{Access, Creation, Errno, Event, Kind, RemoteFs};
-use mpr_smb::{Ahead, Namespace, Proof, Settings, SmbFs, Target};
+use mpr_remotefs::{Errno, Event, Kind, RemoteFs};
+use mpr_smb::{Namespace, SmbFs, Target};
 use mpr_testkit::Samba;
-use zeroize::Zeroizing;
 
-const BOTH: Access = Access { read: true, write: true };
-const NEW: Creation = Creation { access: BOTH, exclusive: true, truncate: false, read_only: false };
-
-fn target(samba: &Samba) -> Target {
-    Target {
-        host: "127.0.0.1".into(),
-        port: Some(samba.port()),
-        login: Login::Account { user: samba.user().to_owned(), domain: String::new() },
-        proof: Proof::Password,
-        password: Some(Zeroizing::new(Samba::PASSWORD.to_owned())),
-        require_encryption: false,
-        settings: Settings::default(),
-        ahead: Ahead::default(),
-    }
-}
+use common::{BOTH, NEW, target};
 
 async fn connect(samba: &Samba, share: &str, base: &str) -> SmbFs {
     SmbFs::connect(target(samba), share, base, &|_| {}).await.unwrap()

@@ -1,5 +1,7 @@
 //! What a share carries of POSIX beyond names and contents, against a real server.
 
+mod common;
+
 use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -8,27 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mpr_abi::Status;
-use mpr_helper::protocol::Login;
-use mpr_remotefs::{Access, Allocation, Creation, Errno, Kind, Lock, RemoteFs, Seek, SetMode};
-use mpr_smb::{Ahead, Proof, Settings, SmbFile, SmbFs, Target};
+use mpr_remotefs::{Allocation, Errno, Kind, Lock, RemoteFs, Seek, SetMode};
+use mpr_smb::{SmbFile, SmbFs};
 use mpr_testkit::Samba;
-use zeroize::Zeroizing;
+
+use common::{BOTH, NEW, READ, target};
 
 const NO_DATA: Errno = Errno(libc::ENODATA);
-const BOTH: Access = Access { read: true, write: true };
-
-fn target(samba: &Samba) -> Target {
-    Target {
-        host: "127.0.0.1".into(),
-        port: Some(samba.port()),
-        login: Login::Account { user: samba.user().to_owned(), domain: String::new() },
-        proof: Proof::Password,
-        password: Some(Zeroizing::new(Samba::PASSWORD.to_owned())),
-        require_encryption: false,
-        settings: Settings::default(),
-        ahead: Ahead::default(),
-    }
-}
 
 /// A directory of the shared server that one test has to itself, and a connection to it.
 struct Place {
@@ -61,8 +49,7 @@ impl Place {
     }
 
     async fn file(&self, path: &str, contents: &[u8]) -> SmbFile {
-        let creation = Creation { access: BOTH, exclusive: true, truncate: false, read_only: false };
-        let (file, _) = self.fs.create(path, creation).await.unwrap();
+        let (file, _) = self.fs.create(path, NEW).await.unwrap();
         if !contents.is_empty() {
             self.fs.write(&file, 0, Bytes::copy_from_slice(contents)).await.unwrap();
         }
@@ -78,8 +65,7 @@ fn owner(samba: &Samba) -> u32 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_has_little_to_remember_while_it_waits() {
     let place = Place::named("little").await;
-    let creation = Creation { access: BOTH, exclusive: true, truncate: false, read_only: false };
-    let (file, _) = place.fs.create("a", creation).await.unwrap();
+    let (file, _) = place.fs.create("a", NEW).await.unwrap();
     let sizes = [
         size_of_val(&place.fs.read(&file, 0, 4096)),
         size_of_val(&place.fs.write(&file, 0, Bytes::new())),
@@ -201,8 +187,7 @@ async fn a_lock_that_nobody_waits_for_any_more_is_not_kept() {
     let samba = Samba::start();
     let connect = || SmbFs::connect(target(&samba), "rw", "", &|_| {});
     let (one, other) = (connect().await.unwrap(), connect().await.unwrap());
-    let creation = Creation { access: BOTH, exclusive: true, truncate: false, read_only: false };
-    let (mine, _) = one.create("f", creation).await.unwrap();
+    let (mine, _) = one.create("f", NEW).await.unwrap();
     let (theirs, _) = other.open("f", BOTH).await.unwrap();
     samba.freeze();
     let given_up = tokio::time::timeout(Duration::from_millis(50), one.lock(&mine, 0..10, Lock::Exclusive));
@@ -219,8 +204,7 @@ async fn locks_are_taken_again_over_a_new_connection() {
     let samba = Samba::start();
     let connect = || SmbFs::connect(target(&samba), "rw", "", &|_| {});
     let (one, other) = (connect().await.unwrap(), connect().await.unwrap());
-    let creation = Creation { access: BOTH, exclusive: true, truncate: false, read_only: false };
-    let (mine, _) = one.create("f", creation).await.unwrap();
+    let (mine, _) = one.create("f", NEW).await.unwrap();
     one.lock(&mine, 0..10, Lock::Exclusive).await.unwrap();
     samba.break_connections();
     // Whether this finds the connection lost already or loses it on the way is chance.
@@ -244,7 +228,7 @@ async fn a_copy_is_made_by_the_server() {
     // More than one request, more than one window, and not a whole number of pieces.
     let contents: Vec<u8> = (0..70_000_123u32).map(|n| (n / 7 + n / 1_000_003) as u8).collect();
     fs::write(place.there("from"), &contents).unwrap();
-    let (from, _) = place.fs.open("from", Access { read: true, write: false }).await.unwrap();
+    let (from, _) = place.fs.open("from", READ).await.unwrap();
     let to = place.file("to", b"").await;
     let copied = place.fs.copy(&from, 0, &to, 0, u64::MAX / 4).await.unwrap();
     assert_eq!(copied, contents.len() as u64);

@@ -68,17 +68,22 @@ pub(crate) async fn connect(samba: &Samba, port: u16, settings: Settings) -> Smb
 }
 
 pub(crate) async fn try_connect(samba: &Samba, port: u16, settings: Settings) -> Result<SmbFs, Failure> {
-    let target = Target {
+    let target = Target { port: Some(port), settings, ..target(samba) };
+    SmbFs::connect(target, "rw", "", &|_| {}).await
+}
+
+/// A server, and its account by password.
+pub(crate) fn target(samba: &Samba) -> Target {
+    Target {
         host: "127.0.0.1".into(),
-        port: Some(port),
+        port: Some(samba.port()),
         login: Login::Account { user: samba.user().to_owned(), domain: String::new() },
         proof: Proof::Password,
         password: Some(Zeroizing::new(Samba::PASSWORD.to_owned())),
         require_encryption: false,
-        settings,
+        settings: Settings::default(),
         ahead: Ahead::default(),
-    };
-    SmbFs::connect(target, "rw", "", &|_| {}).await
+    }
 }
 
 /// Everything that happens without having been asked for.
