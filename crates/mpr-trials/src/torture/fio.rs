@@ -10,9 +10,10 @@ use crate::verdict::{Form, Judge, Trouble};
 const PATTERNS: &[(&str, &[&str])] = &[
     ("sequential", &["--rw=write", "--bs=1m", "--ioengine=psync", "--end_fsync=1"]),
     ("random", &["--rw=randwrite", "--bs=4k", "--ioengine=psync", "--numjobs=2"]),
+    // Whatever is written has to have room for the checksum.
     (
         "unaligned",
-        &["--rw=randwrite", "--bsrange=1-64k", "--bs_unaligned=1", "--ioengine=psync", "--norandommap"],
+        &["--rw=randwrite", "--bsrange=128-64k", "--bs_unaligned=1", "--ioengine=psync", "--norandommap"],
     ),
     ("mixed", &["--rw=randrw", "--bs=16k", "--ioengine=psync", "--verify_backlog=64"]),
     ("mapped", &["--rw=randwrite", "--bs=4k", "--ioengine=mmap"]),
