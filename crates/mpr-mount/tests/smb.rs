@@ -161,6 +161,24 @@ fn a_name_can_change_its_case() {
 }
 
 #[test]
+fn a_name_that_was_free_is_found_once_it_is_given_in_another_case() {
+    /// For so long the kernel may believe that a name is free.
+    const BELIEVED: Duration = Duration::from_secs(5);
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("other-case");
+    let took = |round: u32| {
+        let (asked, given) = (here.join(format!("name{round}")), here.join(format!("NAME{round}")));
+        let begun = Instant::now();
+        assert!(!asked.exists());
+        fs::write(&given, "text").unwrap();
+        eventually("it is there in the first case, too", || asked.exists());
+        begun.elapsed()
+    };
+    // A busy machine may take that long now and then.
+    assert!((0..5).any(|round| took(round) < BELIEVED - Duration::from_secs(1)));
+}
+
+#[test]
 fn a_directory_with_an_open_file_in_it_can_be_renamed() {
     let mounted = Mounted::of(Arc::new(Samba::start()), "rw");
     fs::create_dir(mounted.root.join("old")).unwrap();

@@ -224,6 +224,7 @@ impl<R: RemoteFs> Inner<R> {
         };
         match created.await {
             Ok((file, now)) => {
+                self.is_given(parent, name);
                 let ino = locked(&self.nodes).found(parent, name, &now);
                 let entry = self.entry(ino, &now);
                 let handle = self.keep(ino, file, creation.access);

@@ -10,10 +10,11 @@
 //!
 //! * `attributes` — what a file looks like to programs: owner, mode, times;
 //! * `handles` — files that are open; `contents` — reading, writing, room;
-//! * `names` — making, finding, removing, renaming; `listing` — reading directories;
+//! * `names` — making, finding, removing, renaming; `absent` — names in another case; `listing` — reading directories;
 //! * `xattrs` — extended attributes; `locking` — locks, over the table in [`crate::locks`];
 //! * `events` — what others do, told to the kernel.
 
+mod absent;
 mod attributes;
 mod contents;
 mod events;
@@ -38,6 +39,7 @@ use tokio::sync::Notify;
 
 use crate::nodes::Nodes;
 
+use absent::Absent;
 pub use attributes::Look;
 use attributes::name_of;
 use handles::Files;
@@ -61,6 +63,7 @@ struct Inner<R: RemoteFs> {
     tasks: Tasks,
     look: Look,
     nodes: Mutex<Nodes>,
+    absent: Mutex<Absent>,
     files: Mutex<Files<R::File>>,
     directories: Mutex<HashMap<u64, Arc<Reading<R>>>>,
     locks: Locks<R::File>,
@@ -78,6 +81,7 @@ impl<R: RemoteFs> Mounted<R> {
             runtime,
             look,
             nodes: Mutex::default(),
+            absent: Mutex::default(),
             files: Mutex::default(),
             directories: Mutex::default(),
             locks: Locks::default(),

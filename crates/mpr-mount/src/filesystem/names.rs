@@ -1,8 +1,8 @@
 //! Making, finding, removing and renaming.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mpr_fuse::{Entry, Reply};
+use mpr_fuse::{Entry, Notice, Reply};
 use mpr_remotefs::{Access, Creation, Errno, Kind, RemoteFs, Result};
 
 use super::attributes::nothing_known;
@@ -34,10 +34,22 @@ impl<R: RemoteFs> Inner<R> {
 
     pub(super) async fn answer_lookup(&self, parent: u64, name: &str, reply: Reply) {
         let found = match self.lookup(parent, name).await {
-            Err(Errno::NOT_FOUND) if self.lifetime() > UNTOLD => Ok(self.nothing()),
+            Err(Errno::NOT_FOUND) if self.is_to_believe(parent, name) => Ok(self.nothing()),
             found => found,
         };
         self.tell_entry(found, reply);
+    }
+
+    /// Whether the kernel may believe for a while that there is nothing of a name.
+    fn is_to_believe(&self, parent: u64, name: &str) -> bool {
+        self.lifetime() > UNTOLD && locked(&self.absent).note(parent, name, Instant::now(), NOTHING)
+    }
+
+    /// A name has been given here: the kernel is to ask again for what may be another spelling of it.
+    pub(super) fn is_given(&self, parent: u64, name: &str) {
+        let others = locked(&self.absent).others(parent, name);
+        let Some(notifier) = self.notifier.get() else { return };
+        others.for_each(|other| notifier.tell(Notice::Entry { parent, name: other.into() }));
     }
 
     /// That there is nothing of a name, which may be believed for a while where new names are told as events.
@@ -57,12 +69,14 @@ impl<R: RemoteFs> Inner<R> {
         let path = self.path_of(parent, name)?;
         let (file, now) = self.remote.create(&path, creation).await?;
         self.remote.close(&file).await;
+        self.is_given(parent, name);
         let node = locked(&self.nodes).found(parent, name, &now);
         Ok(self.entry(node, &now))
     }
 
     pub(super) async fn make_directory(&self, parent: u64, name: &str) -> Result<Entry> {
         let now = self.remote.make_directory(&self.path_of(parent, name)?).await?;
+        self.is_given(parent, name);
         let node = locked(&self.nodes).found(parent, name, &now);
         Ok(self.entry(node, &now))
     }
@@ -77,6 +91,7 @@ impl<R: RemoteFs> Inner<R> {
     pub(super) async fn make_symlink(&self, parent: u64, name: &str, target: &str) -> Result<Entry> {
         match self.remote.make_symlink(&self.path_of(parent, name)?, target).await {
             Ok(now) => {
+                self.is_given(parent, name);
                 let node = locked(&self.nodes).found(parent, name, &now);
                 Ok(self.entry(node, &now))
             }
@@ -87,6 +102,7 @@ impl<R: RemoteFs> Inner<R> {
     pub(super) async fn link(&self, ino: u64, parent: u64, name: &str) -> Result<Entry> {
         let (path, also) = (self.path(ino)?, self.path_of(parent, name)?);
         let now = self.remote.link(&path, &also).await.map_err(no_links)?;
+        self.is_given(parent, name);
         locked(&self.nodes).linked(ino, parent, name);
         Ok(self.entry(ino, &now))
     }
@@ -167,6 +183,7 @@ impl<R: RemoteFs> Inner<R> {
             }
         }
         self.remote.rename(&from, &to, replace).await?;
+        self.is_given(new_parent, new_name);
         locked(&self.nodes).renamed(parent, name, new_parent, new_name);
         Ok(())
     }
