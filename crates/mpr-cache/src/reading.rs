@@ -62,23 +62,21 @@ impl<R: RemoteFs> Inner<R> {
         handle: &Arc<Handle<R::File>>,
         offset: u64,
         len: usize,
-    ) -> Result<Bytes> {
+    ) -> Result<Vec<Bytes>> {
         let end = offset.checked_add(len as u64);
         let (Some(end), false) = (end, handle.body.id == 0 || len == 0 || !handle.access.read) else {
-            return self.lower.read(&handle.lower, offset, len).await;
+            return Ok(vec![self.lower.read(&handle.lower, offset, len).await?]);
         };
         let range = offset..end;
         let plan = self.plan(handle, &range);
-        let mut base = self.gather(handle, plan.parts, plan.leased, len).await?;
+        let pieces = self.gather(handle, plan.parts, plan.leased).await?;
+        let read: usize = pieces.iter().map(Bytes::len).sum();
         let (kept_back, end) = handle.body.state().kept_back(&range);
-        if plan.kept_back.is_empty()
-            && kept_back.is_empty()
-            && plan.end.max(end) <= offset + base.len() as u64
-        {
-            return Ok(base);
+        if plan.kept_back.is_empty() && kept_back.is_empty() && plan.end.max(end) <= offset + read as u64 {
+            return Ok(pieces);
         }
-        base = overlay(base, &range, plan.kept_back, plan.end);
-        Ok(overlay(base, &range, kept_back, end))
+        let base = overlay(joined(pieces), &range, plan.kept_back, plan.end);
+        Ok(vec![overlay(base, &range, kept_back, end)])
     }
 
     fn plan(self: &Arc<Self>, handle: &Arc<Handle<R::File>>, range: &Range<u64>) -> Plan {
@@ -155,16 +153,14 @@ impl<R: RemoteFs> Inner<R> {
         parts
     }
 
-    /// Puts an answer together. What ends early ends it.
+    /// Waits for the parts of an answer. What ends early ends it.
     async fn gather(
         self: &Arc<Self>,
         handle: &Arc<Handle<R::File>>,
         parts: Vec<Part>,
         leased: bool,
-        len: usize,
-    ) -> Result<Bytes> {
-        let mut first = Bytes::new();
-        let mut rest: Option<BytesMut> = None;
+    ) -> Result<Vec<Bytes>> {
+        let mut pieces = Vec::with_capacity(parts.len());
         for part in parts {
             let (data, wanted) = match part {
                 Part::Ready(data) => {
@@ -188,21 +184,12 @@ impl<R: RemoteFs> Inner<R> {
                 }
             };
             let short = data.len() < wanted;
-            match &mut rest {
-                Some(rest) => rest.extend_from_slice(&data),
-                None if first.is_empty() => first = data,
-                None => {
-                    let mut both = BytesMut::with_capacity(len);
-                    both.extend_from_slice(&first);
-                    both.extend_from_slice(&data);
-                    rest = Some(both);
-                }
-            }
+            pieces.push(data);
             if short {
                 break;
             }
         }
-        Ok(rest.map_or(first, BytesMut::freeze))
+        Ok(pieces)
     }
 
     /// Reads from the server what somebody waits for, and keeps it under a lease.
@@ -279,7 +266,7 @@ impl<R: RemoteFs> Inner<R> {
         leased: bool,
     ) {
         let step = match ahead.end - ahead.start {
-            // So that each is answered out of one, and nothing has to be put together.
+            // Asked for so much at a time, the server has less to do.
             _ if each > STEP => REQUEST as u64,
             STEP.. => STEP,
             _ => STEP / 2,
@@ -358,6 +345,14 @@ impl<R: RemoteFs> Inner<R> {
             }
         }
         true
+    }
+}
+
+/// Pieces as one.
+pub(crate) fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    match pieces.len() {
+        0 | 1 => pieces.pop().unwrap_or_default(),
+        _ => pieces.concat().into(),
     }
 }
 

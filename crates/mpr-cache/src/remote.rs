@@ -16,6 +16,7 @@ use mpr_remotefs::{
 use crate::body::Handle;
 use crate::listing::CachedDirectory;
 use crate::names::{Asked, is_at_or_below, split};
+use crate::reading::joined;
 use crate::{Cached, Inner, locked};
 
 /// How long saying goodbye may wait for what was kept back; then it is told as lost. Only a file that is still open
@@ -268,6 +269,10 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     }
 
     async fn read(&self, file: &Self::File, offset: u64, len: usize) -> Result<Bytes> {
+        Ok(joined(self.inner.read(file.open()?, offset, len).await?))
+    }
+
+    async fn read_pieces(&self, file: &Self::File, offset: u64, len: usize) -> Result<Vec<Bytes>> {
         self.inner.read(file.open()?, offset, len).await
     }
 

@@ -4,10 +4,15 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
 use crate::abi::split;
 use crate::listing::Listing;
 use crate::queue::{Queue, Waiting};
 use crate::request::FileLock;
+
+/// The most parts of an answer, beside its header.
+const MOST_PARTS: usize = 8;
 
 /// Attributes of a file or directory.
 #[derive(Debug, Clone, Copy)]
@@ -162,6 +167,16 @@ impl Reply {
         self.send(0, &[data])
     }
 
+    /// Bytes of contents that lie in pieces.
+    pub fn pieces(self, pieces: &[Bytes]) -> bool {
+        let mut parts = [&[] as &[u8]; MOST_PARTS];
+        if pieces.len() > parts.len() {
+            return self.data(&pieces.concat());
+        }
+        parts.iter_mut().zip(pieces).for_each(|(part, piece)| *part = piece);
+        self.send(0, &parts[..pieces.len()])
+    }
+
     /// How many bytes were written or copied.
     pub fn written(self, len: u32) -> bool {
         let mut out = Out::default();
@@ -276,7 +291,8 @@ pub(crate) fn send(device: &std::fs::File, unique: u64, error: i32, parts: &[&[u
     header[..4].copy_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_ne_bytes());
     header[4..8].copy_from_slice(&error.to_ne_bytes());
     header[8..].copy_from_slice(&unique.to_ne_bytes());
-    let mut slices = [IoSlice::new(&header), IoSlice::new(&[]), IoSlice::new(&[]), IoSlice::new(&[])];
+    let mut slices = [IoSlice::new(&[]); 1 + MOST_PARTS];
+    slices[0] = IoSlice::new(&header);
     for (slice, part) in slices[1..].iter_mut().zip(parts) {
         *slice = IoSlice::new(part);
     }
@@ -294,7 +310,27 @@ pub(crate) fn send(device: &std::fs::File, unique: u64, error: i32, parts: &[&[u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::{OUT_HEADER, opcode};
+    use crate::request::Header;
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
     use std::time::UNIX_EPOCH;
+
+    #[test]
+    fn few_pieces_and_many_are_one_answer() {
+        for count in [0, 1, MOST_PARTS, MOST_PARTS + 1, 300] {
+            let (mut kernel, device) = io::pipe().unwrap();
+            let queue = Arc::new(Queue::new(File::from(OwnedFd::from(device))));
+            let header = Header { unique: 1, node: 1, pid: 0, opcode: opcode::READ };
+            let pieces: Vec<Bytes> = (0..count).map(|at| Bytes::from(vec![at as u8; 3])).collect();
+            assert!(Reply::new(Arc::clone(&queue), queue.expect(header)).pieces(&pieces));
+            drop(queue);
+            let mut answer = Vec::new();
+            kernel.read_to_end(&mut answer).unwrap();
+            assert_eq!(answer[OUT_HEADER..], pieces.concat());
+        }
+    }
 
     #[test]
     fn structures_have_the_sizes_the_kernel_expects() {

@@ -303,6 +303,16 @@ pub trait RemoteFs: fmt::Debug + Send + Sync + 'static {
     /// Up to `len` bytes from `offset`; fewer only at the end of the file.
     fn read(&self, file: &Self::File, offset: u64, len: usize) -> impl Future<Output = Result<Bytes>> + Send;
 
+    /// The same in the pieces in which it lies, for whoever can pass it on so.
+    fn read_pieces(
+        &self,
+        file: &Self::File,
+        offset: u64,
+        len: usize,
+    ) -> impl Future<Output = Result<Vec<Bytes>>> + Send {
+        async move { Ok(vec![self.read(file, offset, len).await?]) }
+    }
+
     /// Writes all of `data` at `offset`.
     fn write(&self, file: &Self::File, offset: u64, data: Bytes) -> impl Future<Output = Result<()>> + Send;
 

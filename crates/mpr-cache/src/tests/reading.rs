@@ -53,6 +53,21 @@ async fn long_requests_are_not_answered_out_of_many_short_ones() {
 }
 
 #[tokio::test]
+async fn what_lies_in_pieces_is_passed_on_so() {
+    let world = World::new(NONE).await;
+    let contents = pattern(16 * M);
+    world.file("a", &contents).await;
+    let file = world.open("a").await;
+    let mut last = 0;
+    for at in (0..15).map(|at| at * M + 300 * K) {
+        let pieces = world.cached.read_pieces(&file, at as u64, M).await.unwrap();
+        assert!(pieces.concat() == contents[at..at + M], "{at}");
+        last = pieces.len();
+    }
+    assert!(last > 1, "what was fetched ahead does not begin where it is asked for");
+}
+
+#[tokio::test]
 async fn reading_here_and_there_asks_for_what_is_read_and_nothing_else() {
     let world = World::new(NONE).await;
     let contents = pattern(8 * M);

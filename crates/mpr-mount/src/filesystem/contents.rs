@@ -16,13 +16,13 @@ const COPIED_AT_ONCE: u64 = 64 << 20;
 const LARGE: u64 = 1 << 40;
 
 impl<R: RemoteFs> Inner<R> {
-    pub(super) async fn read(&self, ino: u64, handle: u64, offset: u64, len: usize) -> Result<Bytes> {
+    pub(super) async fn read(&self, ino: u64, handle: u64, offset: u64, len: usize) -> Result<Vec<Bytes>> {
         let open = self.handle(ino, Some(handle), |_| true).ok_or(Errno::CLOSED)?;
-        match self.remote.read(&open.file, offset, len).await {
+        match self.remote.read_pieces(&open.file, offset, len).await {
             // Servers hold locks against every handle but the one that has them, even one of the same program.
             Err(refused) if self.is_locked_here(ino, offset, len as u64) => {
                 let holder = self.holder(ino, offset, len as u64).filter(|open| open.access.read);
-                Box::pin(self.remote.read(&holder.ok_or(refused)?.file, offset, len)).await
+                Box::pin(self.remote.read_pieces(&holder.ok_or(refused)?.file, offset, len)).await
             }
             read => read,
         }

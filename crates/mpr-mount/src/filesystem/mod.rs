@@ -224,7 +224,7 @@ impl<R: RemoteFs> Filesystem for Mounted<R> {
             }
             Operation::Read { handle, offset, size } => self.start(|fs| async move {
                 match fs.read(node, handle, offset, size as usize).await {
-                    Ok(data) => _ = reply.data(&data),
+                    Ok(pieces) => _ = reply.pieces(&pieces),
                     Err(error) => _ = reply.error(error.0),
                 }
             }),
