@@ -254,8 +254,10 @@ impl Offer {
         let congested = config.background / 4 * 3;
         // Without the word for more pages, the kernel sends 32 of them at most, whatever we say.
         let pages = u16::try_from(config.max_write.div_ceil(4096)).unwrap_or(u16::MAX);
+        // More than it offers is no more than leave: whoever may can have it read further ahead (`read_ahead_kb`).
+        let ahead = self.max_readahead.max(config.max_write);
         let mut out = Out::default();
-        for number in [MAJOR, MINOR, self.max_readahead, flags as u32] {
+        for number in [MAJOR, MINOR, ahead, flags as u32] {
             out.u32(number);
         }
         out.u32(u32::from(config.background) | u32::from(congested) << 16);
@@ -372,7 +374,7 @@ mod tests {
         let accepted = offer.accept(&Config::default());
         assert_eq!(accepted.len(), 64);
         let mut fields = Fields(&accepted);
-        assert_eq!((fields.u32(), fields.u32(), fields.u32()), (Ok(7), Ok(MINOR), Ok(1 << 17)));
+        assert_eq!((fields.u32(), fields.u32(), fields.u32()), (Ok(7), Ok(MINOR), Ok(1 << 20)));
         assert_eq!(u64::from(fields.u32().unwrap()), WELCOME & !init::ASYNC_DIO);
         assert_eq!((fields.u16(), fields.u16()), (Ok(64), Ok(48)));
         assert_eq!((fields.u32(), fields.u32(), fields.u16()), (Ok(1 << 20), Ok(100), Ok(256)));

@@ -220,6 +220,11 @@ fn answer(mut socket: UnixStream, kept: &Kept) {
             Ok((mount_point, device)) => {
                 let told = Told::Mounted { mount_point, made: device.is_none() };
                 tell_with(&mut socket, &told, device.as_ref());
+                // Now that the other part need not wait for it.
+                let place = locked(kept).mount.as_ref().map(|mount| mount.mount_point.clone());
+                if let Some(place) = place {
+                    place::read_ahead(&place);
+                }
             }
             Err(failure) => tell_with(&mut socket, &Told::Failed(failure), None),
         },

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mpr_abi::Status;
 use mpr_helper::connections::State;
 use mpr_helper::control::{Order, Reply};
+use mpr_helper::mounts::Table;
 use mpr_helper::protocol::{Event, Login, Mount, Protocol, Request, Server, Share, ShareKind, Stage, Taste};
 use mpr_helper::spawn::Helper;
 use mpr_testkit::{RuntimeDir, Samba};
@@ -35,6 +36,17 @@ fn what_is_written_here_is_on_the_server_when_it_is_synced_or_closed() {
     expected[3 << 20..][..6].copy_from_slice(b"middle");
     assert!(fs::read(here.join("f")).unwrap() == expected, "read back here");
     assert!(fs::read(there.join("f")).unwrap() == expected, "on the server");
+}
+
+#[test]
+fn the_kernel_reads_as_far_ahead_as_it_asks_for_at_once() {
+    let mounted = Mounted::share("rw");
+    let minor = Table::now().unwrap().at(&mounted.root).unwrap().minor;
+    let ahead = format!("/sys/class/bdi/0:{minor}/read_ahead_kb");
+    // Not everybody may say so.
+    if OpenOptions::new().write(true).open(&ahead).is_ok() {
+        eventually("it is said", || fs::read_to_string(&ahead).unwrap().trim() == "1024");
+    }
 }
 
 #[test]
