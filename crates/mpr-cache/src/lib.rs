@@ -40,6 +40,7 @@ mod counters;
 mod events;
 mod listed;
 mod listing;
+mod making;
 mod memory;
 mod moments;
 mod names;
@@ -71,6 +72,7 @@ pub use remote::CachedFile;
 use ahead::Walks;
 use body::{Bodies, Body};
 use counters::Counters;
+use making::ToldOf;
 use memory::Memory;
 use names::Names;
 use parked::Parking;
@@ -148,6 +150,8 @@ struct Inner<R: RemoteFs> {
     limits: Limits,
     memory: Arc<Memory>,
     names: Mutex<Names>,
+    /// Where something was made last, while what is said of that directory is on its way.
+    told_of: Mutex<Option<ToldOf>>,
     /// Locked before `names`.
     walks: Mutex<Walks>,
     bodies: Mutex<Bodies<R::File>>,
@@ -183,6 +187,7 @@ impl<R: RemoteFs> Cached<R> {
             limits: options.limits,
             memory: Memory::new(options.limits.memory),
             names: Mutex::new(Names::new(options.limits.names)),
+            told_of: Mutex::default(),
             walks: Mutex::default(),
             bodies: Mutex::default(),
             kept: Mutex::default(),

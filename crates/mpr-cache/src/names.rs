@@ -397,11 +397,11 @@ impl Names {
         Asked { moment: self.moments.touch_name(path), at: Instant::now() }
     }
 
-    /// Something new has been made, and this is it, unless something else has happened to its name since `before`; and
-    /// this is the directory it is in, which has one name more, if that is known.
-    pub(crate) fn made(&mut self, path: &str, now: Attributes, directory: Option<Attributes>, before: Asked) {
+    /// Something new has been made, and this is it, unless something else has happened to its name since `before`. Its
+    /// directory has one name more, and is what it is said to be in answer to a question asked right behind that of making
+    /// this, which counts as asked when what is returned says; `None` if something else has happened there, too.
+    pub(crate) fn made(&mut self, path: &str, now: Attributes, before: Asked) -> Option<Asked> {
         let (parent, name) = split(path);
-        let known = self.known_good(parent);
         let same = self.moments.name(parent) < before.moment;
         let undisturbed =
             self.moments.name(path) == before.moment && self.moments.file(now.id) <= before.moment;
@@ -416,24 +416,7 @@ impl Names {
             let asked = self.ask();
             self.learn(path, Some(now), asked);
         }
-        // What is made at once is answered in any order. Its directory is what the last of it says, and time tells
-        // which that is.
-        let latest = match (directory, known) {
-            (Some(directory), Some(known)) if known.modified > directory.modified => Some(known),
-            (Some(directory), Some(_)) => Some(directory),
-            (Some(directory), None) if same => Some(directory),
-            _ => None,
-        };
-        if latest.is_some() {
-            let moment = self.moments.next();
-            self.learn(parent, latest, Asked { moment, ..before });
-        }
-    }
-
-    fn known_good(&mut self, path: &str) -> Option<Attributes> {
-        let (parent, name) = split(path);
-        let known = self.directories.get_mut(parent)?.last_known(name)?;
-        if is_good(&self.moments, path, &known) { known.attributes } else { None }
+        same.then(|| Asked { moment: self.moments.next(), ..before })
     }
 
     /// Whether what is listed of a directory, if it is, stays so with this name added.
@@ -694,28 +677,32 @@ mod tests {
             let modified = UNIX_EPOCH + Duration::from_secs(seconds);
             Attributes { kind: Kind::Directory, modified, ..thing(1) }
         };
-        // Two at once, answered the other way round.
-        let (one, other) = (names.making("d/a"), names.making("d/b"));
-        names.made("d/b", thing(6), Some(directory(8)), other);
-        names.made("d/a", thing(5), Some(directory(7)), one);
-        assert_eq!(names.find("d", LONG), Some(Some(directory(8))));
+        let made = |names: &mut Names, path| {
+            let before = names.making(path);
+            names.made(path, thing(5), before)
+        };
+        let asked = made(&mut names, "d/a").unwrap();
+        names.learn("d", Some(directory(7)), asked);
+        assert_eq!(names.find("d", LONG), Some(Some(directory(7))));
+        // The last is not told yet.
+        let (first, last) = (made(&mut names, "d/b").unwrap(), made(&mut names, "d/c").unwrap());
+        names.learn("d", Some(directory(8)), first);
+        assert_eq!(names.find("d", LONG), None);
+        names.learn("d", Some(directory(9)), last);
+        assert_eq!(names.find("d", LONG), Some(Some(directory(9))));
         // What was asked before something was made may be of before.
         let asked = names.ask();
-        let before = names.making("d/c");
-        names.made("d/c", thing(7), Some(directory(9)), before);
-        names.learn("d", Some(directory(8)), asked);
-        assert_eq!(names.find("d", LONG), Some(Some(directory(9))));
+        made(&mut names, "d/d");
+        names.learn("d", Some(directory(9)), asked);
+        assert_eq!(names.find("d", LONG), None);
+        // Two at once: which was the last is not known.
+        let (one, other) = (names.making("d/e"), names.making("d/f"));
+        assert!(names.made("d/f", thing(6), other).is_some());
+        assert!(names.made("d/e", thing(5), one).is_none());
         // Something else was done meanwhile.
-        let before = names.making("d/e");
-        names.touch("d/c");
-        names.made("d/e", thing(8), Some(directory(10)), before);
-        assert_eq!(names.find("d", LONG), None);
-        // Nothing was told.
-        let before = names.making("d/f");
-        names.made("d/f", thing(9), Some(directory(11)), before);
         let before = names.making("d/g");
-        names.made("d/g", thing(10), None, before);
-        assert_eq!(names.find("d", LONG), None);
+        names.touch("d/c");
+        assert!(names.made("d/g", thing(8), before).is_none());
     }
 
     #[test]
@@ -726,13 +713,13 @@ mod tests {
         assert_eq!((names.find("d/b", LONG), names.find("d/A", LONG)), (Some(None), None));
         assert_eq!((names.find("b", LONG), names.find("", LONG)), (Some(None), None));
         let before = names.making("d/b");
-        names.made("d/b", thing(6), None, before);
+        names.made("d/b", thing(6), before);
         assert_eq!((names.find("d/c", LONG), names.find("d/B", LONG)), (Some(None), None));
         let count = |names: &mut Names| listed(names, "d").map(|all| all.len());
         assert_eq!(count(&mut names), Some(2));
         // A server that takes these for one has opened what was there.
         let before = names.making("d/B");
-        names.made("d/B", thing(6), None, before);
+        names.made("d/B", thing(6), before);
         assert_eq!((names.find("d/c", LONG), count(&mut names)), (None, None));
     }
 
@@ -743,7 +730,7 @@ mod tests {
             let asked = names.list("d");
             let path = format!("d/{made}");
             let before = names.making(&path);
-            names.made(&path, thing(9), None, before);
+            names.made(&path, thing(9), before);
             for (place, name) in told.iter().enumerate() {
                 let entry = Entry { name: (*name).to_owned(), attributes: thing(place as u64 + 20) };
                 names.learn_listed("d", &[entry], place, asked);

@@ -48,6 +48,10 @@ impl<R: RemoteFs> Inner<R> {
             self.counters.known();
             return known.ok_or(Errno::NOT_FOUND);
         }
+        if let Some(known) = self.about_to_be_told(path).await {
+            self.counters.known();
+            return known.ok_or(Errno::NOT_FOUND);
+        }
         self.counters.asked();
         let worth_listing = locked(&self.names).worth_listing(path);
         if let Some(most) = worth_listing {
@@ -94,21 +98,17 @@ impl<R: RemoteFs> Inner<R> {
         }
     }
 
-    /// Does what gives `path` to something new. `made` says what that is, and what its directory is now.
-    async fn make<T>(
+    /// Does what gives `path` to something new, and answers what that is.
+    async fn make(
         self: &Arc<Self>,
         path: &str,
-        work: impl Future<Output = Result<T>>,
-        made: impl Fn(&T) -> (Attributes, Option<Attributes>),
-    ) -> Result<T> {
+        work: impl Future<Output = Result<Attributes>>,
+    ) -> Result<Attributes> {
         let before = locked(&self.names).making(path);
         let done = work.await;
         let mut names = locked(&self.names);
         match &done {
-            Ok(done) => {
-                let (now, directory) = made(done);
-                names.made(path, now, directory, before);
-            }
+            Ok(now) => drop(names.made(path, *now, before)),
             // It may have happened.
             Err(_) => drop(names.touch(path)),
         }
@@ -255,9 +255,7 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
             _quiet = inner.all_quiet(inner.dirty_at(path)).await;
         }
         let asked = inner.ask();
-        let (lower, now, _) = inner
-            .make(path, inner.lower.create_telling(path, creation), |(_, now, directory)| (*now, *directory))
-            .await?;
+        let (lower, now) = inner.make_file(path, creation).await?;
         // What is new cannot have been changed meanwhile.
         let asked = if creation.exclusive { inner.ask() } else { asked };
         let handle = inner.opened(lower, path, creation.access, now, asked);
@@ -325,7 +323,7 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     }
 
     async fn make_directory(&self, path: &str) -> Result<Attributes> {
-        self.inner.make(path, self.inner.lower.make_directory(path), |now| (*now, None)).await
+        self.inner.make(path, self.inner.lower.make_directory(path)).await
     }
 
     async fn remove_directory(&self, path: &str) -> Result<()> {
@@ -407,7 +405,7 @@ impl<R: RemoteFs> RemoteFs for Cached<R> {
     }
 
     async fn make_symlink(&self, path: &str, target: &str) -> Result<Attributes> {
-        self.inner.make(path, self.inner.lower.make_symlink(path, target), |now| (*now, None)).await
+        self.inner.make(path, self.inner.lower.make_symlink(path, target)).await
     }
 
     async fn link(&self, path: &str, also: &str) -> Result<Attributes> {

@@ -272,7 +272,7 @@ impl<R: RemoteFs> Inner<R> {
 
     /// Sends here what somebody waits for, where another thread would have to wake first, and has its answer awaited
     /// elsewhere: that must happen even if nobody waits any more.
-    async fn begin(&self, flight: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) async fn begin(&self, flight: impl Future<Output = ()> + Send + 'static) {
         let mut flight = Box::pin(flight);
         if poll_fn(|context| Poll::Ready(flight.as_mut().poll(context))).await.is_pending() {
             self.runtime.spawn(flight);

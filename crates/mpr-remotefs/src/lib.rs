@@ -288,16 +288,11 @@ pub trait RemoteFs: fmt::Debug + Send + Sync + 'static {
         creation: Creation,
     ) -> impl Future<Output = Result<(Self::File, Attributes)>> + Send;
 
-    /// The same, and what the directory it is in is afterwards, if that costs no waiting.
-    fn create_telling(
-        &self,
-        path: &str,
-        creation: Creation,
-    ) -> impl Future<Output = Result<(Self::File, Attributes, Option<Attributes>)>> + Send {
-        async move {
-            let (file, now) = self.create(path, creation).await?;
-            Ok((file, now, None))
-        }
+    /// What the directory is in which `path` is being made, if that is worth a question. Asked right behind what makes it,
+    /// it is answered after that.
+    fn made_in(&self, path: &str) -> impl Future<Output = Option<Attributes>> + Send {
+        let _ = path;
+        async { None }
     }
 
     /// Up to `len` bytes from `offset`; fewer only at the end of the file.

@@ -403,22 +403,19 @@ impl RemoteFs for Namespace {
     }
 
     async fn create(&self, path: &str, creation: Creation) -> Result<(NamespaceFile, Attributes)> {
-        self.create_telling(path, creation).await.map(|(file, now, _)| (file, now))
-    }
-
-    async fn create_telling(
-        &self,
-        path: &str,
-        creation: Creation,
-    ) -> Result<(NamespaceFile, Attributes, Option<Attributes>)> {
         there!(self, path, |branch, inner| {
-            branch.fs.create_telling(&inner, creation).await.map(|(file, now, directory)| {
+            branch.fs.create(&inner, creation).await.map(|(file, now)| {
                 let now = branch.told(&inner, now);
-                let above = inner.rsplit_once('/').map_or("", |(above, _)| above);
-                let directory = directory.map(|directory| branch.told(above, directory));
-                (NamespaceFile { branch: Arc::clone(&branch), file }, now, directory)
+                (NamespaceFile { branch: Arc::clone(&branch), file }, now)
             })
         })
+    }
+
+    async fn made_in(&self, path: &str) -> Option<Attributes> {
+        // Behind a link that is only being followed now it is not known.
+        let (branch, inner) = self.place_of(path);
+        let above = inner.rsplit_once('/').map_or("", |(above, _)| above);
+        branch.fs.made_in(&inner).await.map(|directory| branch.told(above, directory))
     }
 
     async fn read(&self, file: &NamespaceFile, offset: u64, len: usize) -> Result<Bytes> {

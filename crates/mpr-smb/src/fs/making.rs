@@ -42,7 +42,7 @@ struct Open {
 
 impl SmbFs {
     /// What a directory is in which something is being made. Not asked for the first time: it may be the only one.
-    pub(super) async fn made_in(&self, directory: &str) -> Result<Option<Attributes>> {
+    pub(super) async fn ask_made_in(&self, directory: &str) -> Result<Option<Attributes>> {
         let link = self.link().await?;
         let (again, open) = {
             let mut state = locked(&self.making.0);

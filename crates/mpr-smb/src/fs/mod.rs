@@ -466,18 +466,9 @@ impl RemoteFs for SmbFs {
         self.create_file(path, creation).await
     }
 
-    async fn create_telling(
-        &self,
-        path: &str,
-        creation: Creation,
-    ) -> Result<(SmbFile, Attributes, Option<Attributes>)> {
+    async fn made_in(&self, path: &str) -> Option<Attributes> {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        // Both are under way at once, and the server does one after the other.
-        let (created, directory) = tokio::join!(self.create_file(path, creation), self.made_in(directory));
-        let (file, now) = created?;
-        // If it was the other way round, the directory has not heard of the file.
-        let directory = directory.ok().flatten().filter(|directory| directory.modified >= now.created);
-        Ok((file, now, directory))
+        self.ask_made_in(directory).await.ok().flatten()
     }
 
     async fn read(&self, file: &SmbFile, offset: u64, len: usize) -> Result<Bytes> {
