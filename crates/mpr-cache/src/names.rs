@@ -310,6 +310,16 @@ impl Names {
                 (None, Some(attributes)) => more.push(Entry { name: name.to_string(), attributes }),
             }
         }
+        // What was asked for by another spelling is listed by its own.
+        if !more.is_empty() {
+            let mut spelled = Spellings::of(listing.names());
+            for entry in &more {
+                if !spelled.lack(&entry.name) {
+                    return None;
+                }
+                spelled.add(&entry.name);
+            }
+        }
         // If nothing at all has changed since, none of these has.
         if self.moments.last_change() > asked.moment {
             for place in (0..listing.len()).filter(|place| !changed.contains_key(place)) {
@@ -721,6 +731,21 @@ mod tests {
         let before = names.making("d/B");
         names.made("d/B", thing(6), before);
         assert_eq!((names.find("d/c", LONG), count(&mut names)), (None, None));
+    }
+
+    #[test]
+    fn what_was_asked_for_in_two_spellings_is_listed_once() {
+        let mut names = Names::new(100);
+        list(&mut names, "d", &[("a", 5)]);
+        let before = names.making("d/b");
+        names.made("d/b", thing(6), before);
+        assert_eq!(listed(&mut names, "d").unwrap(), ["a", "b"]);
+        for (name, id) in [("d/A", 5), ("d/B", 6)] {
+            list(&mut names, "d", &[("a", 5), ("b", 6)]);
+            let asked = names.ask();
+            names.learn(name, Some(thing(id)), asked);
+            assert_eq!(listed(&mut names, "d"), None);
+        }
     }
 
     #[test]
