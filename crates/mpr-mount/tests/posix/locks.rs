@@ -114,7 +114,8 @@ fn locks_of_open_files_meet_within_one_mount_and_end_with_the_file() {
 fn who_waits_for_a_lock_gets_it_when_it_is_free() {
     let two = Two::mounts("lock-wait");
     for (holder, waiter) in [(two.in_a(), two.in_a()), (two.in_a(), two.in_b())] {
-        fcntl(&holder, libc::F_OFD_SETLK, libc::F_WRLCK, 0..10).unwrap();
+        // Waiting: the kernel tells of the close of the last waiter's file, which ends its lock, after the close.
+        fcntl(&holder, libc::F_OFD_SETLKW, libc::F_WRLCK, 0..10).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         let waiting = thread::spawn(move || {
             fcntl(&waiter, libc::F_OFD_SETLKW, libc::F_WRLCK, 0..10).unwrap();
