@@ -49,7 +49,9 @@ impl<R: RemoteFs> Inner<R> {
     pub(super) fn is_given(&self, parent: u64, name: &str) {
         let others = locked(&self.absent).others(parent, name);
         let Some(notifier) = self.notifier.get() else { return };
-        others.for_each(|other| notifier.tell(Notice::Entry { parent, name: other.into() }));
+        for other in others {
+            notifier.tell(Notice::Entry { parent, name: other.into() });
+        }
     }
 
     /// That there is nothing of a name, which may be believed for a while where new names are told as events.
