@@ -138,8 +138,8 @@ pub(crate) unsafe fn use_connection4<E: Form>(
     }
 }
 
-/// Makes a connection. Large, and the same for all of the functions.
-#[inline(never)]
+/// Makes a connection.
+#[inline(always)]
 fn connect(request: &AddRequest<'_>) -> Result<(), Status> {
     router().add_connection(request)
 }

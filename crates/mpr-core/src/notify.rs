@@ -211,7 +211,7 @@ impl Operation {
     }
 
     /// Takes the answer of `seat` in the pass that is under way.
-    #[inline]
+    #[inline(always)]
     fn answered(&mut self, seat: usize, answer: Status, context: usize) {
         match self.phase {
             Phase::Before { .. } if matches!(answer, Status::SUCCESS | Status::RETRY) => {

@@ -26,8 +26,12 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 mod explain;
+mod plain;
 
 pub use explain::{Explanation, Listener, Prospect, Rule};
+
+/// Capabilities one of which a provider must have to be asked with user and password.
+const WITH_PASSWORD: u32 = WNNC_CON_ADDCONNECTION | WNNC_CON_ADDCONNECTION3 | WNNC_CON_ADDCONNECTION4;
 
 /// A connection to be made, as the application asks for it.
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +132,22 @@ impl AddRequest<'_> {
 }
 
 impl<'a> AddRequest<'a> {
+    /// What the notification libraries are told of it before it was carried out.
+    #[inline(always)]
+    fn notice<'n>(&'n self, asked: &AddConnection<'n>) -> AddNotice<'n> {
+        AddNotice {
+            owner: self.owner,
+            scope: self.scope,
+            kind: asked.kind,
+            display: self.display,
+            usage: self.usage,
+            local: self.local,
+            remote: Some(asked.remote),
+            provider: self.provider,
+            flags: self.flags,
+        }
+    }
+
     /// The first of the tests of DECISION W14, those that only look at the request. Returns the remote name, in the
     /// application's spelling.
     #[inline(always)]
@@ -229,8 +249,16 @@ impl Router {
     /// # Errors
     ///
     /// The codes of `spec/wnet.md` §4.7, and whatever a provider or notification library answers.
-    #[inline]
+    #[inline(always)]
     pub fn add_connection(&self, request: &AddRequest<'_>) -> Result<(), Status> {
+        match self.add_plainly(request) {
+            Some(result) => result,
+            None => self.add_at_length(&{ *request }),
+        }
+    }
+
+    #[inline(never)]
+    fn add_at_length(&self, request: &AddRequest<'_>) -> Result<(), Status> {
         self.connect(request, Form::Add).map_err(|error| UseError::status(Some(&error)))
     }
 
@@ -536,9 +564,7 @@ impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
         match self.request.credentials {
             Credentials::Buffer(_) => WNNC_CON_ADDCONNECTION4,
             _ if !self.request.use_options.is_empty() => WNNC_CON_ADDCONNECTION4,
-            Credentials::Password { .. } | Credentials::MissingBuffer => {
-                WNNC_CON_ADDCONNECTION | WNNC_CON_ADDCONNECTION3 | WNNC_CON_ADDCONNECTION4
-            }
+            Credentials::Password { .. } | Credentials::MissingBuffer => WITH_PASSWORD,
         }
     }
 
@@ -818,18 +844,7 @@ impl<T: Traced> Announced for Connect<'_, '_, T> {
     const EVENT: Event = Event::Add;
 
     fn notify(&self, library: &dyn Notifyee, when: When, info: &mut NOTIFYINFO) -> Status {
-        let request = self.request;
-        let mut notice = AddNotice {
-            owner: request.owner,
-            scope: request.scope,
-            kind: self.asked.kind,
-            display: request.display,
-            usage: request.usage,
-            local: request.local,
-            remote: Some(self.asked.remote),
-            provider: request.provider,
-            flags: request.flags,
-        };
+        let mut notice = self.request.notice(&self.asked);
         if when == When::AfterSuccess {
             notice.local = self.redirected.get().map(|device| &**device).or(notice.local);
             notice.provider = self.provider.map(|provider| &*provider.name);

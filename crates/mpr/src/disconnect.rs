@@ -19,6 +19,8 @@ use mpr_plugin::{
 };
 use std::borrow::Cow;
 
+mod plain;
+
 /// A connection to be cancelled, as the application asks for it.
 #[derive(Debug, Clone, Copy)]
 pub struct CancelRequest<'a> {
@@ -67,8 +69,16 @@ impl Router {
     /// # Errors
     ///
     /// The codes of `spec/wnet.md` §5.4, and whatever a provider or notification library answers.
-    #[inline]
+    #[inline(always)]
     pub fn cancel_connection(&self, request: &CancelRequest<'_>) -> Result<(), Status> {
+        match self.cancel_plainly(request) {
+            Some(result) => result,
+            None => self.cancel_at_length(&{ *request }),
+        }
+    }
+
+    #[inline(never)]
+    fn cancel_at_length(&self, request: &CancelRequest<'_>) -> Result<(), Status> {
         match self.is_traced() {
             false => self.cancel_with(request, Untraced),
             true => self.cancel_traced(request),

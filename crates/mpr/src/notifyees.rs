@@ -137,12 +137,14 @@ fn bit(number: usize) -> u64 {
 
 impl Thread {
     /// Calls a library, which counts as executing until it returns.
-    #[inline]
+    #[inline(always)]
     fn while_executing<T>(&self, library: &Registration, call: impl FnOnce() -> T) -> T {
-        if library.bit == 0 {
-            return while_executing_beyond(library.number, call);
+        let is_beyond = library.bit == 0;
+        if is_beyond {
+            begin_executing_beyond(library.number);
         }
-        let _executing = Instead::put(&self.executing, self.executing.get() | library.bit);
+        let _bit = Instead::put(&self.executing, self.executing.get() | library.bit);
+        let _beyond = Beyond(is_beyond);
         call()
     }
 
@@ -161,21 +163,29 @@ impl Thread {
     }
 }
 
-// Not inlined: its thread-local would be looked up for everybody.
-#[cold]
-#[inline(never)]
-fn while_executing_beyond<T>(number: usize, call: impl FnOnce() -> T) -> T {
-    struct Leave;
+/// Whether the library that is executing has no bit: it does so as long as this lives.
+struct Beyond(bool);
 
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            EXECUTING_BEYOND.with_borrow_mut(|executing| _ = executing.pop());
+impl Drop for Beyond {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0 {
+            end_executing_beyond();
         }
     }
+}
 
+// These are not inlined: their thread-local would be looked up for everybody.
+#[cold]
+#[inline(never)]
+fn begin_executing_beyond(number: usize) {
     EXECUTING_BEYOND.with_borrow_mut(|executing| executing.push(number));
-    let _leave = Leave;
-    call()
+}
+
+#[cold]
+#[inline(never)]
+fn end_executing_beyond() {
+    EXECUTING_BEYOND.with_borrow_mut(|executing| _ = executing.pop());
 }
 
 #[cold]
@@ -218,6 +228,21 @@ impl Notifyees {
         self.table.iter()
     }
 
+    /// Who wants to be told of such operations.
+    #[inline(always)]
+    fn wanting(&self, event: Event) -> &[usize] {
+        match event {
+            Event::Add => &self.adding,
+            Event::Cancel => &self.cancelling,
+        }
+    }
+
+    /// Whether anybody wants to be told of such operations.
+    #[inline(always)]
+    pub(crate) fn are_wanting(&self, event: Event) -> bool {
+        !self.wanting(event).is_empty()
+    }
+
     /// Takes `operation` through the protocol and returns its result.
     #[inline]
     pub(crate) fn announce<A: Announced>(
@@ -225,10 +250,7 @@ impl Notifyees {
         operation: &mut A,
         retry_limit: impl FnOnce() -> u32,
     ) -> Status {
-        let wanting = match A::EVENT {
-            Event::Add => &*self.adding,
-            Event::Cancel => &*self.cancelling,
-        };
+        let wanting = self.wanting(A::EVENT);
         if wanting.is_empty() {
             return self.unannounced(operation);
         }

@@ -53,6 +53,8 @@ impl fmt::Debug for Provider {
 pub(crate) struct Providers {
     table: Vec<Provider>,
     declared: Declared,
+    /// Whether one of them takes no connection without a local device.
+    demand_device: bool,
     problems: Vec<Problem>,
 }
 
@@ -95,7 +97,8 @@ impl Providers {
                 _ => Declared::More,
             };
         }
-        Providers { table, declared, problems }
+        let demand_device = table.iter().any(|provider| provider.requires_device);
+        Providers { table, declared, demand_device, problems }
     }
 
     /// Who would be asked for a name, and why, those that are asked first.
@@ -138,6 +141,12 @@ impl Providers {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
+    }
+
+    /// Whether one of them takes no connection without a local device.
+    #[inline]
+    pub(crate) fn demand_device(&self) -> bool {
+        self.demand_device
     }
 
     /// The provider of that name; case does not count (DECISION W3).

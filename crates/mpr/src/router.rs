@@ -202,6 +202,17 @@ impl Router {
         self.settings().audit.is_some() || trace::is_watched()
     }
 
+    /// Who takes part where an operation comes to telling the notification libraries and asking the providers: no
+    /// trail is kept, nobody looks on, there are no rules. `None` also where one of these is not known yet.
+    #[inline(always)]
+    pub(crate) fn unrecorded(&self) -> Option<(&Notifyees, &Providers)> {
+        let settings = self.settings.get()?;
+        if settings.audit.is_some() || settings.policies.is_some() || trace::is_watched() {
+            return None;
+        }
+        Some((self.notifyees.get()?, self.providers.get()?))
+    }
+
     /// The audit trail; `None` where none is kept.
     #[must_use]
     pub fn auditor(&self) -> Option<&Auditor> {

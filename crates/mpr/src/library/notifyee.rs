@@ -53,27 +53,36 @@ impl LoadedNotifyee {
 
 impl LoadedNotifyee {
     /// Calls the library, which is told before if it is a simulation, and afterwards that it is over.
-    #[inline]
+    #[inline(always)]
     fn call(&self, call: impl FnOnce() -> u32) -> Status {
-        match self.simulation {
-            Some(simulation) => call_told(simulation, call),
-            None => Status(call()),
-        }
+        let _told = Told(self.simulation.filter(|&simulation| told_of_simulation(simulation)));
+        Status(call())
     }
 }
 
-// Not inlined: whether it is a simulation would be looked up for every library.
+/// Tells a library that a simulation follows, if one does. Not inlined: whether it is one would be looked up for
+/// every library.
 #[inline(never)]
-fn call_told(simulation: PF_MprSimulation, call: impl FnOnce() -> u32) -> Status {
-    if !trace::is_simulation() {
-        return Status(call());
+fn told_of_simulation(simulation: PF_MprSimulation) -> bool {
+    let is_simulation = trace::is_simulation();
+    if is_simulation {
+        // SAFETY: the function has this type.
+        unsafe { simulation(1) };
     }
-    // SAFETY: the function has this type.
-    unsafe { simulation(1) };
-    let status = call();
-    // SAFETY: the function has this type.
-    unsafe { simulation(0) };
-    Status(status)
+    is_simulation
+}
+
+/// A library that was told of a simulation, which is over with this.
+struct Told(Option<PF_MprSimulation>);
+
+impl Drop for Told {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(simulation) = self.0 {
+            // SAFETY: the function has this type.
+            unsafe { simulation(0) };
+        }
+    }
 }
 
 impl Notifyee for LoadedNotifyee {

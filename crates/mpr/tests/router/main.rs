@@ -12,6 +12,7 @@ mod libraries;
 mod names;
 mod nesting;
 mod outcome;
+mod plain;
 mod queries;
 mod rejections;
 mod remembering;
