@@ -220,6 +220,8 @@ impl Nodes {
             self.unname(parent, name);
         }
         let known = self.by_ino.get(&now.id).filter(|node| now.id > ROOT && node.is(now));
+        // A server may say so; the way up from there would have no end.
+        let known = known.filter(|_| !self.is_in(parent, now.id));
         let spelling = known.is_some_and(|node| node.is_spelled(parent, name, now));
         if known.is_some_and(|node| !spelling && (node.names.is_empty() || node.is_linked(now))) {
             self.name(now.id, parent, name);
@@ -309,6 +311,16 @@ impl Nodes {
         self.by_ino.is_empty()
     }
 
+    /// Whether a directory is `above`, or was last known to be somewhere in it.
+    fn is_in(&self, directory: u64, above: u64) -> bool {
+        let mut at = directory;
+        while at != ROOT && at != above {
+            let Some(node) = self.by_ino.get(&at) else { return false };
+            at = node.parent;
+        }
+        at == above
+    }
+
     fn free_number(&mut self, number: u64) -> u64 {
         if number > ROOT && number < OWN && !self.by_ino.contains_key(&number) {
             return number;
@@ -394,6 +406,24 @@ mod tests {
         assert_eq!(nodes.path(77).unwrap(), "a");
         nodes.forget(77, 1);
         assert_eq!((nodes.path(77), nodes.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_directory_is_never_found_inside_itself() {
+        let directory = |id| thing(Kind::Directory, id);
+        let mut nodes = Nodes::default();
+        assert_eq!(nodes.found(ROOT, "d", &directory(42)), 42);
+        assert_eq!(nodes.found(42, "e", &directory(43)), 43);
+        // Its name stands for another one now, and it is said to be in itself.
+        nodes.found(ROOT, "d", &directory(44));
+        for (parent, name) in [(42, "loop"), (43, "loop")] {
+            let found = nodes.found(parent, name, &directory(42));
+            assert_ne!(found, 42, "{name} in {parent}");
+            assert_eq!(nodes.path(found), None);
+        }
+        // Moved elsewhere it is itself again.
+        assert_eq!(nodes.found(44, "here", &directory(42)), 42);
+        assert_eq!(nodes.path(43).unwrap(), "d/here/e");
     }
 
     #[test]

@@ -141,15 +141,26 @@ fn keep_everything_but(places: Vec<PathBuf>) -> Result<(), RulesetError> {
 fn bound_memory(request: &Request) {
     /// Threads that wait for something, with their stacks, and what is under way.
     const USUAL: u64 = 1 << 30;
+    /// Of every file the kernel knows, we know the name, in a quarter of the memory that it needs itself: when it is short
+    /// of that, it forgets, and so do we. Whoever ends us before that takes the mount of somebody with many files away.
+    const SHARE: u64 = 4;
+    let usual = USUAL.max(memory() / SHARE);
     let taste = match request {
         Request::Mount(mount) => mount.taste,
         _ => Taste::default(),
     };
     let (contents, names) = (taste.cache_mib.unwrap_or(32), taste.cache_names.unwrap_or(100_000));
-    let most = USUAL + (u64::from(contents) << 21) + (u64::from(names) << 10);
+    let most = usual + (u64::from(contents) << 21) + (u64::from(names) << 10);
     let most = libc::rlimit { rlim_cur: most, rlim_max: most };
     // SAFETY: the structure lives through the call. A limit that is lower already stays.
     unsafe { libc::setrlimit(libc::RLIMIT_DATA, &most) };
+}
+
+/// Bytes of memory this machine has; none if nobody knows.
+fn memory() -> u64 {
+    // SAFETY: each takes an integer.
+    let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+    u64::try_from(pages).unwrap_or(0).saturating_mul(u64::try_from(page).unwrap_or(0))
 }
 
 /// Keeps the allocator from giving memory back to the kernel and faulting it in again for every large read:

@@ -14,6 +14,7 @@ use smb2::types::status::NtStatus;
 use smb2::types::{Command, FileId, OplockLevel, TreeId};
 
 use crate::session::{OnStage, PATIENCE, Signed, Target, new_client, short};
+use crate::shares::{Described, described};
 use crate::status::wn;
 
 /// The most shares a listing names.
@@ -71,19 +72,16 @@ impl Pipe<'_> {
         Ok(listed?.into_iter().filter_map(visible).take(MAX_SHARES).collect())
     }
 
-    async fn ask_for_shares(&self, id: FileId, target: &Target) -> smb2::Result<Vec<srvsvc::ShareInfo>> {
+    async fn ask_for_shares(&self, id: FileId, target: &Target) -> smb2::Result<Vec<Described>> {
         self.write(id, rpc::build_srvsvc_bind(1)).await?;
         rpc::parse_bind_ack(&self.message(id).await?)?;
         self.write(id, srvsvc::build_net_share_enum_all(2, &format!(r"\\{}", target.host))).await?;
 
         // An answer comes in one or more fragments; put together they are one answer.
-        let mut whole = vec![0; PDU_HEADER];
+        let mut whole = Vec::new();
         loop {
             let fragment = self.message(id).await?;
             let (contents, last) = rpc::parse_response_fragment(&fragment)?;
-            if whole.len() == PDU_HEADER {
-                whole[..PDU_HEADER].copy_from_slice(&fragment[..PDU_HEADER]);
-            }
             whole.extend_from_slice(contents);
             if last {
                 break;
@@ -92,15 +90,8 @@ impl Pipe<'_> {
                 return Err(smb2::Error::invalid_data("the list of shares does not end"));
             }
         }
-        match u16::try_from(whole.len()) {
-            Ok(length) => {
-                whole[8..10].copy_from_slice(&length.to_le_bytes());
-                srvsvc::parse_net_share_enum_all_response(&whole)
-            }
-            // Too long for one fragment's length field, and `smb2` decodes nothing else for us. Its own listing
-            // has no such limit and leaves printers out.
-            Err(_) => smb2::client::list_shares(&mut self.connection.clone()).await,
-        }
+        described(&whole)
+            .ok_or_else(|| smb2::Error::invalid_data("the list of shares is not what it says it is"))
     }
 
     async fn open(&self) -> smb2::Result<FileId> {
@@ -169,14 +160,14 @@ impl Pipe<'_> {
     }
 }
 
-fn visible(share: srvsvc::ShareInfo) -> Option<Share> {
+fn visible(share: Described) -> Option<Share> {
     const SPECIAL: u32 = 0x8000_0000;
-    let kind = match share.share_type & 0xFFFF {
+    let kind = match share.kind & 0xFFFF {
         0 => ShareKind::Disk,
         1 => ShareKind::Printer,
         _ => return None,
     };
-    if share.share_type & SPECIAL != 0 || share.name.ends_with('$') || share.name.is_empty() {
+    if share.kind & SPECIAL != 0 || share.name.ends_with('$') || share.name.is_empty() {
         return None;
     }
     Some(Share { name: tidy(&share.name), kind, comment: tidy(&share.comment) })
@@ -191,8 +182,8 @@ fn tidy(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn share(name: &str, share_type: u32) -> srvsvc::ShareInfo {
-        srvsvc::ShareInfo { name: name.into(), share_type, comment: "a\nb".into() }
+    fn share(name: &str, kind: u32) -> Described {
+        Described { name: name.into(), kind, comment: "a\nb".into() }
     }
 
     #[test]

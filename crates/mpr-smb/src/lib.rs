@@ -19,6 +19,7 @@ mod namespace;
 mod notices;
 mod session;
 mod setup;
+mod shares;
 mod status;
 mod symlink;
 mod tap;
@@ -52,6 +53,8 @@ pub fn read_as_anything(bytes: &[u8]) {
     }
     let _ = wire::Facts::parse(bytes);
     let _ = wire::parse_space(bytes);
+    let _ = shares::described(bytes);
+    let _ = symlink::unpack(bytes);
     for entry in entries::listed(bytes).unwrap_or_default() {
         assert!(!entry.name.contains(['/', '\0']) && entry.name != "..", "{entry:?}");
     }

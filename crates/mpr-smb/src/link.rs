@@ -4,7 +4,7 @@ use bytes::Bytes;
 use mpr_abi::Status;
 use mpr_helper::protocol::{Failure, ShareKind, Stage};
 use mpr_remotefs::{Errno, Reached};
-use smb2::msg::ioctl::{FSCTL_VALIDATE_NEGOTIATE_INFO, IoctlResponse};
+use smb2::msg::ioctl::IoctlResponse;
 use smb2::msg::logoff::LogoffRequest;
 use smb2::msg::tree_disconnect::TreeDisconnectRequest;
 use smb2::pack::{Pack, ReadCursor, Unpack};
@@ -115,7 +115,6 @@ impl Link {
         let limit = |most: u32, of: fn(&smb2::NegotiatedParams) -> u32| {
             params.as_ref().map_or(CREDIT, of).clamp(CREDIT, most)
         };
-        let unproved = signed.unproved();
         let (leases, durable) = params.as_ref().map_or((None, None), |params| match params.dialect {
             Dialect::Smb2_0_2 => (None, None),
             dialect => {
@@ -127,7 +126,7 @@ impl Link {
                 (leases, Some(if first { Durable::Numbered } else { named }))
             }
         });
-        let link = Link {
+        Ok(Link {
             tree: granted.tree,
             generation: previous.map_or(0, |link| link.generation + 1),
             client,
@@ -142,27 +141,7 @@ impl Link {
             signing: signed.signing(),
             encryption: signed.encryption(),
             channel: signed.into_channel(target).await?,
-        };
-        if let Some((question, answer)) = unproved {
-            link.prove(&question, &answer).await.map_err(|()| {
-                Failure::new(
-                    Status::ACCESS_DENIED,
-                    format!("somebody has changed what was agreed with {} on its way", target.name()),
-                )
-            })?;
-        }
-        Ok(link)
-    }
-
-    /// Has the server confirm, signed, what it said in the negotiation.
-    async fn prove(&self, question: &[u8], answer: &[u8]) -> Result<(), ()> {
-        let said = self.control(FileId::SENTINEL, FSCTL_VALIDATE_NEGOTIATE_INFO, question.to_vec(), 24);
-        match said.await {
-            Ok(said) if said == answer => Ok(()),
-            // Servers older than this question say so, and the saying is signed.
-            Err(Trouble::Status(NtStatus(0xC000_0010 | 0xC000_00BB | 0xC000_0128 | 0xC000_0002))) => Ok(()),
-            _ => Err(()),
-        }
+        })
     }
 
     pub(crate) fn is_lost(&self) -> bool {

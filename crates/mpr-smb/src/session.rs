@@ -11,10 +11,12 @@ use mpr_helper::protocol::{Failure, Login, ShareKind, Stage};
 use mpr_remotefs::Reached;
 use smb2::client::{Cipher, Connection, Session};
 use smb2::crypto::signing::SigningAlgorithm;
+use smb2::msg::ioctl::{FSCTL_VALIDATE_NEGOTIATE_INFO, IoctlResponse};
 use smb2::msg::tree_connect::{ShareType, TreeConnectRequest, TreeConnectRequestFlags, TreeConnectResponse};
 use smb2::pack::{ReadCursor, Unpack};
 use smb2::types::flags::{Capabilities, ShareCapabilities, ShareFlags};
-use smb2::types::{Command, Dialect, MessageId, SessionId, TreeId};
+use smb2::types::status::NtStatus;
+use smb2::types::{Command, Dialect, FileId, MessageId, SessionId, TreeId};
 use zeroize::Zeroizing;
 
 use crate::channel::{Channel, Seal};
@@ -22,6 +24,7 @@ use crate::dial::Ahead;
 use crate::setup::{self, Prover, Stopped};
 use crate::status::wn;
 use crate::tap::Tap;
+use crate::wire;
 
 /// How long a server may take to accept a TCP connection.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -170,6 +173,8 @@ impl Signed {
             Connection::from_transport(Box::new(Arc::clone(&tap)), Box::new(Arc::clone(&tap)), &target.host);
         connection.set_response_timeout(Some(target.settings.patience));
         connection.set_send_timeout(Some(target.settings.patience));
+        // What comes over our own connection afterwards could not be read.
+        connection.set_compression_requested(false);
         connection.negotiate().await.map_err(|error| {
             Failure::new(
                 Status::BAD_NETPATH,
@@ -217,6 +222,7 @@ impl Signed {
         if granted.share_flags.contains(ShareFlags::ENCRYPT_DATA) && !self.connection.should_encrypt() {
             self.encrypt(target)?;
         }
+        self.prove(target, tree).await?;
         let kind = match granted.share_type {
             ShareType::Disk => ShareKind::Disk,
             ShareType::Print => ShareKind::Printer,
@@ -278,9 +284,29 @@ impl Signed {
         Ok(Channel::over(socket, seal, next, credits, target.settings.patience))
     }
 
+    /// Has the server confirm, signed, what it said in the negotiation, where that does not prove itself: nobody is to
+    /// have changed it on its way.
+    async fn prove(&self, target: &Target, tree: TreeId) -> Reached<()> {
+        let Some((question, answer)) = self.unproved() else { return Ok(()) };
+        let request = wire::control(FileId::SENTINEL, FSCTL_VALIDATE_NEGOTIATE_INFO, question, 24);
+        let said = self.connection.execute(Command::Ioctl, &request, Some(tree)).await;
+        let proved = said.is_ok_and(|frame| match frame.header.status {
+            // Servers older than this question say so, and the saying is signed.
+            NtStatus(0xC000_0010 | 0xC000_00BB | 0xC000_0128 | 0xC000_0002) => true,
+            status if status.is_success() => IoctlResponse::unpack(&mut ReadCursor::new(&frame.body))
+                .is_ok_and(|said| said.output_data.get(..answer.len()) == Some(&answer[..])),
+            _ => false,
+        });
+        let changed = || {
+            let what = format!("somebody has changed what was agreed with {} on its way", target.name());
+            Failure::new(Status::ACCESS_DENIED, what)
+        };
+        if proved { Ok(()) } else { Err(changed()) }
+    }
+
     /// What proves that nobody has changed the negotiation on its way, where it does not prove itself: the question
     /// for FSCTL_VALIDATE_NEGOTIATE_INFO and the only answer to it that is believed.
-    pub(crate) fn unproved(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+    fn unproved(&self) -> Option<(Vec<u8>, Vec<u8>)> {
         let proves_itself =
             self.connection.params().is_some_and(|params| params.dialect == Dialect::Smb3_1_1);
         // What is not signed proves nothing.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mpr_remotefs::{Errno, Event, Lease, Lock, RemoteFs};
-use mpr_smb::{Settings, SmbFs};
+use mpr_smb::{Settings, SmbFs, Target};
 use mpr_testkit::Samba;
 
 use common::wire::Wire;
-use common::{BOTH, NEW, News, Place, READ, connect, eventually, try_connect};
+use common::{BOTH, NEW, News, Place, READ, connect, eventually, target, try_connect};
 
 const ALL: Lease = Lease { read: true, write: true, handle: true };
 const NONE: Lease = Lease { read: false, write: false, handle: false };
@@ -267,6 +267,11 @@ fn downgrade_further(negotiate: &mut [u8]) {
     }
 }
 
+/// Takes encryption out of what a client offers, and nothing else.
+fn weaken_only(negotiate: &mut [u8]) {
+    negotiate[72] &= !0x40;
+}
+
 /// Takes encryption out of what a client offers.
 fn weaken(negotiate: &mut [u8]) {
     negotiate[72] &= !0x40;
@@ -285,7 +290,17 @@ async fn a_negotiation_that_somebody_changed_on_its_way_is_refused() {
         let refused = try_connect(&samba, wire.port, Settings::default()).await.err();
         let refused = refused.unwrap_or_else(|| panic!("{what}: nothing was noticed"));
         assert_eq!(refused.status, 5, "{what}: {refused}");
+        // Nor is such a connection good enough to be told what there is.
+        let target = Target { port: Some(wire.port), ..target(&samba) };
+        let refused = mpr_smb::list_shares(&target, &|_| {}).await.err();
+        assert_eq!(refused.unwrap_or_else(|| panic!("{what}: shares were listed")).status, 5, "{what}");
+        let refused = mpr_smb::probe(&target, "rw", &|_| {}).await.err();
+        assert_eq!(refused.unwrap_or_else(|| panic!("{what}: it was probed")).status, 5, "{what}");
     }
+    // With SMB 3.1.1 the keys depend on it: somebody else's are of no use.
+    let wire = Wire::to(samba.port(), Some(weaken_only)).await;
+    let refused = try_connect(&samba, wire.port, Settings::default()).await.err().unwrap();
+    assert!(matches!(refused.status, 5 | 59), "{refused}");
 }
 
 /// Processes of the server that serve one client each.

@@ -23,6 +23,8 @@ struct Position<R: RemoteFs> {
     entries: Vec<Entry>,
 }
 
+/// With more nodes than this a listing makes no further ones. The kernel is given them by what asks for each name.
+const MOST_NODES: usize = 1 << 20;
 /// `.` and `..` come before what the server lists.
 const DOTS: u64 = 2;
 
@@ -67,8 +69,11 @@ impl<R: RemoteFs> Inner<R> {
                     listing.add_name_only(&attr, next, dot_name(next))
                 }
                 // Of what was changed, removed or renamed since it was listed the kernel knows better: it would believe
-                // what was before. What is done from now on it does not take for older than this answer.
-                Some((directory, entry)) if !self.remote.is_still(directory, entry) => {
+                // what was before. What is done from now on it does not take for older than this answer. And of a
+                // listing that does not end it is not to be given nodes without end.
+                Some((directory, entry))
+                    if !self.remote.is_still(directory, entry) || locked(&self.nodes).len() > MOST_NODES =>
+                {
                     let attr = self.attr_as(entry.attributes.id.max(2), &entry.attributes);
                     listing.add_name_only(&attr, next, &entry.name)
                 }

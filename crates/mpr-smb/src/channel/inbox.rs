@@ -155,8 +155,9 @@ impl Shared {
         if waiter.async_id.is_none() {
             self.tally.answered(waiter.sent.elapsed());
         }
-        if let Err(arrival) = waiter.to.send(Arrival { message, sealed }) {
-            self.abandon(&arrival, waiter.orphanage);
+        let id = message.id;
+        if let Err(mut arrival) = waiter.to.send(Arrival { message, sealed }) {
+            self.abandon(&mut arrival, id, waiter.orphanage);
         }
         Ok(())
     }

@@ -46,6 +46,9 @@ const CREDITS: u32 = 512;
 const MOST_CREDITS: u32 = 8192;
 /// Breaks that may wait to be looked at. A server that sends more without pause has gone mad.
 const MOST_BREAKS: usize = 4096;
+/// Requests nobody waits for that may be waiting for credit. A server that makes us owe it more without giving any has
+/// gone mad, too.
+const MOST_POSTS: u32 = 65536;
 /// Silence after which the server is asked whether it is still there, and how long that answer may take: a third of
 /// what it may take over a request, within these.
 const SILENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(10)];
@@ -107,6 +110,8 @@ struct Shared {
     credits: Semaphore,
     /// Credits there are, at hand and spent on what is under way.
     window: AtomicU32,
+    /// Requests nobody waits for that are waiting for credit.
+    posts: AtomicU32,
     lost: watch::Sender<bool>,
     tally: Tally,
     runtime: Handle,
@@ -142,6 +147,13 @@ impl Waiter {
 struct Arrival {
     message: Message,
     sealed: bool,
+}
+
+impl Arrival {
+    /// Whether it is what the server has said. Can be asked once: its signature is wiped.
+    fn is_from_server(&mut self, seal: &Seal, id: u64) -> bool {
+        self.sealed || seal.verify(&mut self.message.bytes, id, false).is_ok()
+    }
 }
 
 struct Tally {
@@ -181,6 +193,7 @@ impl Channel {
             waiting: Mutex::new(Waiting { next: next.0, requests: HashMap::new(), ended: None }),
             credits: Semaphore::new(credits.into()),
             window: AtomicU32::new(credits.into()),
+            posts: AtomicU32::new(0),
             lost: watch::Sender::new(false),
             tally: Tally::new(),
             runtime: Handle::current(),
@@ -409,12 +422,16 @@ impl Shared {
             credit.forget();
             self.send_and_forget(&Request { command, body: &body, tree: Some(tree), payload: 0 });
         } else if !self.credits.is_closed() {
+            if self.posts.fetch_add(1, Ordering::Relaxed) >= MOST_POSTS {
+                return self.end(Trouble::Lost);
+            }
             let shared = Arc::clone(self);
             self.runtime.spawn(async move {
                 let request = Request { command, body: &body, tree: Some(tree), payload: 0 };
                 if shared.reserve(&[request]).await.is_ok() {
                     shared.send_and_forget(&request);
                 }
+                shared.posts.fetch_sub(1, Ordering::Relaxed);
             });
         }
     }
@@ -436,9 +453,15 @@ impl Shared {
     }
 
     /// Closes what an answer has opened for somebody who has gone.
-    fn abandon(self: &Arc<Shared>, arrival: &Arrival, orphanage: Option<TreeId>) {
+    fn abandon(self: &Arc<Shared>, arrival: &mut Arrival, id: u64, orphanage: Option<TreeId>) {
         /// Where in a message the handle is that CREATE answers with.
         const HANDLE: usize = frame::HEADER + 64;
+        if orphanage.is_none() {
+            return;
+        }
+        if !arrival.is_from_server(&self.seal, id) {
+            return self.end(Trouble::Lost);
+        }
         let handle = arrival.message.bytes.get(HANDLE..HANDLE + 16);
         if let (Some(tree), Some(handle)) = (orphanage, handle)
             && arrival.message.status.is_success()
@@ -500,14 +523,15 @@ impl Pending {
 
     /// The answer, once it is [`ready`](Self::ready).
     pub(crate) fn take(mut self) -> Asked<Answer> {
-        let Some(Arrival { mut message, sealed }) = self.arrived.take() else {
+        let Some(mut arrival) = self.arrived.take() else {
             return Err(self.shared.ended());
         };
         self.over = true;
-        if !sealed && self.shared.seal.verify(&mut message.bytes, self.id, false).is_err() {
+        if !arrival.is_from_server(&self.shared.seal, self.id) {
             self.shared.end(Trouble::Lost);
             return Err(Trouble::Lost);
         }
+        let message = arrival.message;
         Ok(Answer { status: message.status, body: message.into_body() })
     }
 }
@@ -522,8 +546,8 @@ impl Drop for Pending {
             self.answer.close();
             self.arrived = self.answer.try_recv().ok();
         }
-        match &self.arrived {
-            Some(arrival) => self.shared.abandon(arrival, self.orphanage),
+        match &mut self.arrived {
+            Some(arrival) => self.shared.abandon(arrival, self.id, self.orphanage),
             None => {
                 let waits = matches!(self.command, Command::ChangeNotify | Command::Lock);
                 if let Some(async_id) = self.shared.nobody_waits(self.id)

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use mpr_remotefs::{Entry, Errno, Result};
 use smb2::msg::create::{CreateDisposition, CreateResponse};
@@ -122,6 +123,7 @@ impl SmbFs {
 
     pub(super) async fn go_on_listing(&self, directory: &SmbDirectory) -> Result<Vec<Entry>> {
         let mut state = directory.state.lock().await;
+        let begun = Instant::now();
         loop {
             // A part in which nothing is visible is not the end.
             while let Some(mut entries) = state.come.pop_front() {
@@ -131,6 +133,10 @@ impl SmbFs {
                 }
             }
             let Reading::Open { link, grip, next } = &mut state.reading else { return Ok(Vec::new()) };
+            // Each part is answered in time; that one is seen in the end is owed in the same time.
+            if begun.elapsed() > self.target.settings.patience {
+                return Err(Errno::TIMED_OUT);
+            }
             if link.is_lost() {
                 // Where a listing had come to is known to the old connection alone.
                 return Err(Errno::LOST);

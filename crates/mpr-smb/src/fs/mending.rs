@@ -15,6 +15,9 @@ use crate::link::{Asked, Link, Trouble};
 /// Pauses between attempts: the first, and the longest. Each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A connection that is lost sooner after it was made is not made again at once: whatever ended it would go on doing that
+/// as fast as connections can be made.
+const STEADY: Duration = Duration::from_secs(5);
 /// After a connection could not be made again for as long as anybody waits, how long every request fails at once
 /// instead of trying.
 pub(super) const COOL_DOWN: Duration = Duration::from_secs(2);
@@ -26,6 +29,18 @@ pub(super) struct Mending {
     lost: Option<Instant>,
     /// When making it again failed last.
     failed: Option<Instant>,
+    /// When it was made again last, and after which pause.
+    made: Option<(Instant, Duration)>,
+}
+
+impl Mending {
+    /// How long to wait before the first attempt.
+    fn first_pause(&self) -> Duration {
+        match self.made {
+            Some((when, pause)) if when.elapsed() < STEADY => (2 * pause).clamp(FIRST_PAUSE, LONGEST_PAUSE),
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 /// What went over connections that were lost.
@@ -69,9 +84,10 @@ impl SmbFs {
             return Err(Trouble::Lost);
         }
         let lost = *mending.lost.get_or_insert_with(Instant::now);
+        let pause = mending.first_pause();
+        tokio::time::sleep(pause).await;
         match self.again(&link, lost).await {
             Ok(new) => {
-                debug_assert_ne!(new.session(), link.session());
                 let new = Arc::new(new);
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new);
                 self.reconnects.fetch_add(1, Ordering::Relaxed);
@@ -79,7 +95,7 @@ impl SmbFs {
                 self.before.requests.fetch_add(figures.requests, Ordering::Relaxed);
                 self.before.sent.fetch_add(figures.sent, Ordering::Relaxed);
                 self.before.received.fetch_add(figures.received, Ordering::Relaxed);
-                *mending = Mending::default();
+                *mending = Mending { made: Some((Instant::now(), pause)), ..Mending::default() };
                 Ok(new)
             }
             Err(_) => {
@@ -133,5 +149,25 @@ impl SmbFs {
             resumed: self.resumed.load(Ordering::Relaxed),
             ..Health::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_does_not_last_is_made_again_more_and_more_slowly() {
+        let mut mending = Mending::default();
+        assert_eq!(mending.first_pause(), Duration::ZERO);
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            let pause = mending.first_pause();
+            mending.made = Some((Instant::now(), pause));
+            pauses.push(pause.as_millis());
+        }
+        assert_eq!(pauses, [0, 50, 100, 200, 400, 800, 1600, 2000]);
+        mending.made = Instant::now().checked_sub(STEADY).map(|then| (then, LONGEST_PAUSE));
+        assert_eq!(mending.first_pause(), Duration::ZERO);
     }
 }

@@ -40,6 +40,9 @@ const ROOM: u32 = 65536;
 const TOO_MANY: NtStatus = NtStatus(0x0000_010C);
 /// Events nobody has fetched. With more than these, one says that some were missed.
 const MOST_EVENTS: usize = 4096;
+/// Leases taken back of which nobody has been told. A server that takes back more without pause than can be told takes back
+/// what is not held.
+const MOST_RECALLS: usize = 65536;
 
 /// What is to be told, and what is known of it.
 #[derive(Debug, Default)]
@@ -285,6 +288,10 @@ impl SmbFs {
                 let (id, keep) = leased.broken(link.generation, &taken);
                 let done: Option<Box<dyn FnOnce() + Send>> =
                     if taken.wants_answer { Some(Box::new(yields)) } else { None };
+                if locked(&self.news.queue).len() >= MOST_RECALLS {
+                    // What it still thinks we hold ends with the connection.
+                    link.channel().give_up();
+                }
                 self.tell(Event::Recalled(Recall { id, keep, done }));
             }
             // Its file has been closed meanwhile.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub(crate) mod hostile;
 pub(crate) mod wire;
 
 use std::path::PathBuf;
