@@ -1,6 +1,6 @@
 //! Requests as they are sent, answers as they are read. Pure functions on bytes.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use mpr_remotefs::{Attributes, Kind};
@@ -317,15 +317,14 @@ impl Facts {
     pub(crate) fn of(&self, Identity { number: id, links }: Identity) -> Attributes {
         let attributes = FileAttributes(self.attributes);
         let kind = if attributes.is_directory() { Kind::Directory } else { Kind::File };
-        let time = |time: FileTime| time.to_system_time().unwrap_or(UNIX_EPOCH);
         Attributes {
             kind,
             size: if kind == Kind::Directory { 0 } else { self.size },
             allocated: if kind == Kind::Directory { 0 } else { self.allocated },
-            accessed: time(self.accessed),
-            modified: time(self.modified),
-            changed: time(self.changed),
-            created: time(self.created),
+            accessed: moment(self.accessed),
+            modified: moment(self.modified),
+            changed: moment(self.changed),
+            created: moment(self.created),
             id,
             // On a directory the bit says "has a custom icon" and forbids nothing.
             read_only: kind == Kind::File && attributes.is_readonly(),
@@ -333,6 +332,17 @@ impl Facts {
             links: if kind == Kind::File { links } else { 1 },
         }
     }
+}
+
+/// A time as the server counts it, from the year 1601 on. A server that does not know a time says that none has passed.
+fn moment(time: FileTime) -> SystemTime {
+    let since = |ticks: u64| Duration::new(ticks / 10_000_000, (ticks % 10_000_000) as u32 * 100);
+    match time.0.checked_sub(FileTime::from_system_time(UNIX_EPOCH).0) {
+        Some(after) => UNIX_EPOCH.checked_add(since(after)),
+        None if time.0 == 0 => None,
+        None => UNIX_EPOCH.checked_sub(since(FileTime::from_system_time(UNIX_EPOCH).0 - time.0)),
+    }
+    .unwrap_or(UNIX_EPOCH)
 }
 
 /// Which file it is, and how many names it has.
@@ -390,9 +400,19 @@ mod tests {
     #[test]
     fn what_is_not_set_is_sent_as_zero_and_so_stays() {
         assert_eq!(set_basic(None, None, 0, FileId::SENTINEL).buffer, vec![0; 40]);
-        let ancient =
-            set_basic(Some(UNIX_EPOCH - std::time::Duration::from_secs(1 << 40)), None, 0, FileId::SENTINEL);
+        let ancient = set_basic(Some(UNIX_EPOCH - Duration::from_secs(1 << 40)), None, 0, FileId::SENTINEL);
         assert_eq!(ancient.buffer[8..16], 1u64.to_le_bytes());
+    }
+
+    #[test]
+    fn times_before_1970_are_told_as_they_are() {
+        for time in [UNIX_EPOCH - Duration::new(9_000_000_000, 700), UNIX_EPOCH - Duration::from_nanos(100)] {
+            assert_eq!(moment(FileTime::from_system_time(time)), time);
+        }
+        let after = UNIX_EPOCH + Duration::new(9_000_000_000, 700);
+        assert_eq!(moment(FileTime::from_system_time(after)), after);
+        assert_eq!(moment(FileTime(0)), UNIX_EPOCH, "not known");
+        assert!(moment(FileTime(u64::MAX)) > after);
     }
 
     #[test]
