@@ -136,6 +136,27 @@ fn a_file_can_be_removed_while_it_is_open() {
 }
 
 #[test]
+fn one_name_of_an_open_file_can_be_changed_after_another() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("another");
+    let named = |name: &str| here.join(name);
+    let open = File::create(named("a")).unwrap();
+    fs::hard_link(named("a"), named("b")).unwrap();
+    // Some servers take what is open to be known by the new name from now on.
+    fs::rename(named("b"), named("c")).unwrap();
+    fs::set_permissions(named("a"), Permissions::from_mode(0o555)).unwrap();
+    fs::set_permissions(named("a"), Permissions::from_mode(0o755)).unwrap();
+    fs::rename(named("a"), named("d")).unwrap();
+    fs::rename(named("c"), named("e")).unwrap();
+    fs::remove_file(named("d")).unwrap();
+    fs::remove_file(named("e")).unwrap();
+    open.write_all_at(b"still here", 0).unwrap();
+    assert_eq!(names(&here), Vec::<String>::new());
+    drop(open);
+    eventually("it is gone from the server", || names(&there).is_empty());
+}
+
+#[test]
 fn a_removed_file_can_be_opened_again_through_its_descriptor() {
     use std::os::fd::AsRawFd;
     let mounted = Mounted::share("rw");

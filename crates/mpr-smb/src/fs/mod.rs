@@ -389,25 +389,37 @@ impl SmbFs {
         work: &[(Command, &dyn Pack)],
     ) -> Asked<Vec<Bytes>> {
         let link = self.link().await?;
-        self.under_its_lease(&link, path, &mut create);
         let close = wire::close(FileId::SENTINEL);
-        let mut requests: Vec<(Command, &dyn Pack)> = Vec::with_capacity(work.len() + 2);
-        requests.push((Command::Create, &create));
-        requests.extend_from_slice(work);
-        requests.push((Command::Close, &close));
-        let answers = link.chain(&requests).await?;
-        answers.into_iter().take(work.len() + 1).collect()
+        let mut leased = self.under_its_lease(&link, path, &mut create);
+        loop {
+            let mut requests: Vec<(Command, &dyn Pack)> = Vec::with_capacity(work.len() + 2);
+            requests.push((Command::Create, &create));
+            requests.extend_from_slice(work);
+            requests.push((Command::Close, &close));
+            let answers = link.chain(&requests).await?;
+            if leased && matches!(answers[..], [Err(Trouble::Status(NtStatus::INVALID_PARAMETER)), ..]) {
+                // To the server the lease is on another name: this one stands for another file now, or what is open has
+                // been renamed by another of its names.
+                create.create_contexts.clear();
+                create.requested_oplock_level = OplockLevel::None;
+                leased = false;
+                continue;
+            }
+            return answers.into_iter().take(work.len() + 1).collect();
+        }
     }
 
-    /// Has what is done to a file that is open here done under its lease: else it would be taken from us.
-    fn under_its_lease(&self, link: &Link, path: &str, create: &mut CreateRequest) {
-        let Some(second) = link.leases else { return };
-        let Some(leased) = locked(&self.leases).known(path) else { return };
+    /// Has what is done to a file that is open here done under its lease: else it would be taken from us. Says whether
+    /// there is one.
+    fn under_its_lease(&self, link: &Link, path: &str, create: &mut CreateRequest) -> bool {
+        let Some(second) = link.leases else { return false };
+        let Some(leased) = locked(&self.leases).known(path) else { return false };
         let held = leased.bits(link.generation);
         if held != 0 {
             create.create_contexts = pack_contexts(&[contexts::lease(leased.key, held, second)]);
             create.requested_oplock_level = OplockLevel::Lease;
         }
+        held != 0
     }
 }
 
