@@ -332,8 +332,11 @@ impl Names {
         Some(Snapshot::of(Arc::clone(listing), changed, more))
     }
 
-    /// Whether nothing was changed here that is listed of a directory since it was asked.
+    /// Whether nothing was changed here that is listed of a directory since it was asked, and nothing more is known of it.
     pub(crate) fn is_still(&self, path: &str, entry: &Entry, asked: Asked) -> bool {
+        if entry.attributes.links < 2 && self.linked.contains(&entry.attributes.id) {
+            return false;
+        }
         if self.moments.last_change() < asked.moment {
             return true;
         }
@@ -789,6 +792,11 @@ mod tests {
         names.counted(&Attributes { links: 2, ..thing(5) });
         list(&mut names, "d", &[("a", 5), ("b", 6)]);
         assert_eq!((names.find("d/a", LONG), names.find("d/b", LONG)), (None, Some(Some(thing(6)))));
+        let asked = names.ask();
+        let entry = |name: &str, attributes| Entry { name: name.to_owned(), attributes };
+        assert!(!names.is_still("d", &entry("a", thing(5)), asked));
+        assert!(names.is_still("d", &entry("a", Attributes { links: 2, ..thing(5) }), asked));
+        assert!(names.is_still("d", &entry("b", thing(6)), asked));
         let asked = names.ask();
         let two = Attributes { links: 2, ..thing(5) };
         names.learn("d/a", Some(two), asked);

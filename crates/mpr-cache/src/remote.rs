@@ -148,10 +148,11 @@ impl<R: RemoteFs> Inner<R> {
 
     /// What is open under this name has lost it.
     fn nameless(&self, path: &str) {
-        for handle in locked(&self.bodies).handles() {
-            if *locked(&handle.path) == path {
-                handle.mark_plain();
-            }
+        let open: Vec<_> = locked(&self.bodies).handles().collect();
+        for handle in open.iter().filter(|handle| *locked(&handle.path) == path) {
+            handle.mark_plain();
+            // It has one name less.
+            self.touch(handle);
         }
     }
 }

@@ -127,12 +127,39 @@ fn a_file_can_be_removed_while_it_is_open() {
     let mut text = String::new();
     open.read_to_string(&mut text).unwrap();
     assert_eq!(text, "before and after");
-    assert_eq!(open.metadata().unwrap().len(), 16);
+    assert_eq!((open.metadata().unwrap().len(), open.metadata().unwrap().nlink()), (16, 0));
     assert_eq!(fs::read_to_string(here.join("f")).unwrap(), "another");
     drop(open);
     eventually("only the new file is on the server", || names(&there) == ["f"]);
     fs::remove_dir_all(&here).unwrap();
     assert!(!there.exists());
+}
+
+#[test]
+fn an_open_file_counts_the_names_that_are_left_of_it() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("counted");
+    let named = |name: &str| here.join(name);
+    let open = File::create(named("a")).unwrap();
+    fs::hard_link(named("a"), named("b")).unwrap();
+    fs::hard_link(named("a"), named("c")).unwrap();
+    let links = || open.metadata().unwrap().nlink();
+    assert_eq!(links(), 3);
+    // A listing of the server says nothing of that.
+    for _ in 0..2 {
+        let listed: Vec<u64> =
+            fs::read_dir(&here).unwrap().map(|entry| entry.unwrap().metadata().unwrap().nlink()).collect();
+        assert_eq!(listed, [3, 3, 3]);
+    }
+    fs::remove_file(named("b")).unwrap();
+    assert_eq!((links(), fs::metadata(named("c")).unwrap().nlink()), (2, 2));
+    fs::write(named("other"), "").unwrap();
+    fs::rename(named("other"), named("a")).unwrap();
+    assert_eq!((links(), fs::metadata(named("a")).unwrap().nlink()), (1, 1));
+    fs::remove_file(named("c")).unwrap();
+    assert_eq!(links(), 0);
+    drop(open);
+    eventually("it is gone from the server", || names(&there) == ["a"]);
 }
 
 #[test]

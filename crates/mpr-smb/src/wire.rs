@@ -359,7 +359,9 @@ impl Identity {
 
     /// Reads the answer to [`query_identity`].
     pub(crate) fn parse(buffer: &[u8]) -> Option<Identity> {
-        Some(Identity { number: u64_at(buffer, 64)?, links: u32_at(buffer, 56)?.max(1) })
+        // One that is open though its last name was removed has none.
+        let fewest = u32::from(*buffer.get(60)? == 0);
+        Some(Identity { number: u64_at(buffer, 64)?, links: u32_at(buffer, 56)?.max(fewest) })
     }
 }
 
@@ -413,6 +415,16 @@ mod tests {
         assert_eq!(moment(FileTime::from_system_time(after)), after);
         assert_eq!(moment(FileTime(0)), UNIX_EPOCH, "not known");
         assert!(moment(FileTime(u64::MAX)) > after);
+    }
+
+    #[test]
+    fn only_what_is_being_removed_has_no_name() {
+        let mut answer = vec![0; 96];
+        assert_eq!(Identity::parse(&answer).unwrap().links, 1);
+        answer[60] = 1;
+        assert_eq!(Identity::parse(&answer).unwrap().links, 0);
+        answer[56] = 2;
+        assert_eq!(Identity::parse(&answer).unwrap().links, 2);
     }
 
     #[test]
