@@ -253,6 +253,25 @@ fn a_directory_with_an_open_file_in_it_can_be_renamed() {
 }
 
 #[test]
+fn a_directory_with_an_open_file_in_it_that_was_removed_or_locked_is_busy() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("busy");
+    for busy in ["removed", "locked"] {
+        let (old, new) = (here.join(busy), here.join(format!("{busy}-2")));
+        fs::create_dir(&old).unwrap();
+        let file = File::create(old.join("f")).unwrap();
+        match busy {
+            "removed" => fs::remove_file(old.join("f")).unwrap(),
+            _ => file.lock().unwrap(),
+        }
+        let error = fs::rename(&old, &new).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EBUSY), "{busy}");
+        drop(file);
+        eventually("it can be renamed", || fs::rename(&old, &new).is_ok());
+    }
+}
+
+#[test]
 fn every_version_of_the_protocol_is_spoken_with_what_protection_it_has() {
     for (settings, security) in [
         ("server max protocol = SMB2_02\n  server min protocol = SMB2_02", "SMB 2.0.2, signed"),

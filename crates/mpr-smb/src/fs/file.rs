@@ -379,8 +379,12 @@ impl SmbFs {
     }
 
     /// Servers rename no directory while a file below it is open. Ours are closed for the moment, to be opened
-    /// again, under their new names, when they are next used; until this is dropped nobody uses them.
-    pub(super) async fn park(&self, directory: &str) -> Result<Vec<tokio::sync::OwnedRwLockWriteGuard<()>>> {
+    /// again, under their new names, when they are next used; until this is dropped nobody uses them. None if nothing
+    /// of ours is in the way, and EBUSY if there is something that would be lost by being closed.
+    pub(super) async fn park(
+        &self,
+        directory: &str,
+    ) -> Result<Option<Vec<tokio::sync::OwnedRwLockWriteGuard<()>>>> {
         let below = |path: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
         let mut files: Vec<Arc<OpenFile>> = {
             let open = locked(&self.open);
@@ -388,8 +392,10 @@ impl SmbFs {
         };
         let lost_if_closed =
             |file: &Arc<OpenFile>| file.removed.load(Ordering::Relaxed) || !file.locks.is_empty();
-        if files.is_empty() || files.iter().any(lost_if_closed) {
-            // Nothing of ours is in the way, or something that would be lost by being closed.
+        if files.is_empty() {
+            return Ok(None);
+        }
+        if files.iter().any(lost_if_closed) {
             return Err(Errno(libc::EBUSY));
         }
         // Who needs several handles takes them in this order, too.
@@ -403,7 +409,7 @@ impl SmbFs {
                 self.interrupted(leased, self.now().generation);
             }
         }
-        Ok(parked)
+        Ok(Some(parked))
     }
 }
 

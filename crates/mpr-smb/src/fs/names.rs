@@ -90,7 +90,7 @@ impl SmbFs {
         }
         let mut _parked = Vec::new();
         if denied(&renamed)
-            && let Ok(parked) = self.park(from).await
+            && let Some(parked) = self.park(from).await?
         {
             _parked = parked;
             renamed = self.try_rename(from, to, replace).await;
