@@ -32,6 +32,8 @@ struct Node {
     links: u32,
     /// A spelling of a name that has a node already.
     spelling: bool,
+    /// Its last name was taken away here, or given to something else.
+    removed: bool,
     lookups: u64,
     /// Time of the last change and length, as the kernel was told last.
     told: Option<(SystemTime, u64)>,
@@ -100,6 +102,7 @@ impl Default for Nodes {
             kind: Kind::Directory,
             links: 1,
             spelling: false,
+            removed: false,
             lookups: 1,
             told: None,
         };
@@ -236,6 +239,7 @@ impl Nodes {
             kind: now.kind,
             links: now.links,
             spelling,
+            removed: false,
             lookups: 0,
             told: None,
         };
@@ -255,6 +259,7 @@ impl Nodes {
             let name = Name(parent, name.into());
             node.parent = parent;
             node.names.push(name.clone());
+            node.removed = false;
             node.lookups += 1;
             self.by_name.insert(name, ino);
         }
@@ -269,13 +274,47 @@ impl Nodes {
         }
     }
 
+    /// What had a name was removed, or replaced, here.
+    pub fn removed(&mut self, parent: u64, name: &str) {
+        let ino = self.named(parent, name);
+        self.unname(parent, name);
+        if let Some(node) = ino.and_then(|ino| self.by_ino.get_mut(&ino)) {
+            node.removed = node.names.is_empty();
+        }
+    }
+
+    /// Whether a node was removed here: whoever still has it open has all there is of it.
+    #[must_use]
+    pub fn is_removed(&self, ino: u64) -> bool {
+        self.by_ino.get(&ino).is_some_and(|node| node.removed)
+    }
+
+    /// What is left to be said of a node that was removed here.
+    #[must_use]
+    pub fn remains(&self, ino: u64) -> Option<Attributes> {
+        let node = self.by_ino.get(&ino).filter(|node| node.removed)?;
+        let (modified, size) = node.told.unwrap_or((node.created, 0));
+        Some(Attributes {
+            kind: node.kind,
+            size,
+            allocated: size,
+            accessed: modified,
+            modified,
+            changed: modified,
+            created: node.created,
+            id: node.number,
+            read_only: false,
+            links: 0,
+        })
+    }
+
     /// What had one name has another now.
     pub fn renamed(&mut self, parent: u64, name: &str, new_parent: u64, new_name: &str) {
         if (parent, name) == (new_parent, new_name) {
             return;
         }
         let moved = self.named(parent, name);
-        self.unname(new_parent, new_name);
+        self.removed(new_parent, new_name);
         if let Some(ino) = moved {
             self.unname(parent, name);
             self.name(ino, new_parent, new_name);
@@ -536,6 +575,29 @@ mod tests {
         assert_eq!(nodes.path_of(dir, "g").unwrap(), "e/g");
         assert!(nodes.is_nameless(victim));
         assert_eq!(nodes.named(ROOT, "d"), None);
+    }
+
+    #[test]
+    fn what_was_removed_here_is_known_until_it_is_forgotten_or_found_again() {
+        let mut nodes = Nodes::default();
+        let two = Attributes { links: 2, ..file(5) };
+        let ino = nodes.found(ROOT, "a", &two);
+        nodes.linked(ino, ROOT, "b");
+        nodes.tell(ino, &two);
+        nodes.removed(ROOT, "a");
+        assert!(!nodes.is_removed(ino) && nodes.remains(ino).is_none());
+        let other = nodes.found(ROOT, "c", &file(6));
+        nodes.renamed(ROOT, "c", ROOT, "b");
+        assert!(nodes.is_removed(ino) && !nodes.is_removed(other));
+        assert_eq!(nodes.remains(ino).unwrap(), Attributes { links: 0, ..file(5) });
+        // Only others know what became of it, then.
+        nodes.unname(ROOT, "b");
+        assert!(nodes.is_nameless(other) && !nodes.is_removed(other));
+        nodes.found(ROOT, "d", &file(5));
+        assert!(!nodes.is_removed(ino));
+        nodes.removed(ROOT, "d");
+        nodes.forget(ino, 9);
+        assert!(!nodes.is_removed(ino));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! A mount over a remote file system in memory, which does what it is told to: what the kernel keeps, and what it
 //! forgets when others change something.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -114,7 +115,7 @@ fn who_reads_a_directory_slowly_does_not_make_the_kernel_believe_what_was_before
         fs::remove_file(named("gone")).unwrap();
         fs::rename(named("moved"), named("new")).unwrap();
         fs::write(named("written"), "more text").unwrap();
-        fs::OpenOptions::new().write(true).open(named("cut")).unwrap().set_len(1).unwrap();
+        OpenOptions::new().write(true).open(named("cut")).unwrap().set_len(1).unwrap();
         assert!(opened.count() >= 2);
         assert!(!named("gone").exists() && !named("moved").exists());
         assert_eq!(fs::metadata(named("written")).unwrap().len(), 9);
@@ -239,6 +240,42 @@ fn a_lease_is_given_back_when_the_kernel_has_forgotten_what_it_read() {
     // Returns when the lease was given back.
     world.write_there("f", "other");
     assert_eq!(read(), "other");
+}
+
+#[test]
+fn a_removed_file_is_asked_about_through_whichever_handle_is_open_still() {
+    let world = World::of(|here| here.set_lifetime(Duration::ZERO));
+    let path = world.root.join("f");
+    let one = File::create(&path).unwrap();
+    let other = OpenOptions::new().write(true).open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    // What becomes of a question through a handle that another program closes meanwhile.
+    for file in [&one, &other] {
+        world.here.fail(Call::StatOpen, Errno::CLOSED);
+        assert_eq!(file.metadata().unwrap().nlink(), 0);
+        world.here.fail(Call::ChangeOpen, Errno::CLOSED);
+        file.set_len(1).unwrap();
+    }
+}
+
+#[test]
+fn a_removed_directory_that_is_open_is_there_still_and_empty() {
+    let world = World::of(|here| here.set_lifetime(Duration::ZERO));
+    let path = world.root.join("d");
+    fs::create_dir(&path).unwrap();
+    let open = File::open(&path).unwrap();
+    fs::remove_dir(&path).unwrap();
+    let meta = open.metadata().unwrap();
+    assert_eq!((meta.is_dir(), meta.nlink()), (true, 0));
+    let again = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
+    assert_eq!(fs::read_dir(&again).unwrap().count(), 0);
+    let error = File::create(again.join("f")).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    // Another one of that name is another one.
+    fs::create_dir(&path).unwrap();
+    fs::write(path.join("f"), "").unwrap();
+    assert_eq!((open.metadata().unwrap().nlink(), fs::read_dir(&again).unwrap().count()), (0, 0));
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
 }
 
 #[test]

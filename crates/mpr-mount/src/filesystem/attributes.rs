@@ -5,11 +5,14 @@
 //! attribute; changing the owner is accepted and has no effect.
 
 use std::ffi::OsStr;
+use std::ptr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use mpr_fuse::{Attr, Entry, Reply, SetAttr, Stamp};
 use mpr_remotefs::{Access, Attributes, Changes, Errno, Kind, RemoteFs, Result};
 
+use super::handles::Open;
 use super::{Inner, gone, locked};
 
 /// The longest name, in the units servers count: UTF-16.
@@ -72,7 +75,8 @@ impl<R: RemoteFs> Inner<R> {
             modified: now.modified,
             changed: now.changed,
             mode: self.look.mode(now),
-            links: if now.kind == Kind::Directory { 1 } else { now.links }, // 1: not counted
+            // Of a directory 1: not counted.
+            links: if now.kind == Kind::Directory { now.links.min(1) } else { now.links },
             uid: self.look.uid,
             gid: self.look.gid,
             block_size: 4096,
@@ -104,12 +108,17 @@ impl<R: RemoteFs> Inner<R> {
     }
 
     pub(super) async fn stat(&self, ino: u64, handle: Option<u64>) -> Result<Attributes> {
-        if let Some(open) = self.handle(ino, handle, |_| true) {
+        let mut closed = Vec::new();
+        while let Some(open) = self.handle(ino, handle, |open| is_new(&closed, open)) {
             match self.remote.stat_open(&open.file).await {
-                // Another program's handle that we borrowed, and that was closed before we used it.
-                Err(Errno::CLOSED) => {}
+                // Another program's handle that we borrowed, and that was closed before we used it. A file without a
+                // name can be asked about through the others only.
+                Err(Errno::CLOSED) => closed.push(open),
                 now => return now,
             }
+        }
+        if let Some(remains) = locked(&self.nodes).remains(ino) {
+            return Ok(remains);
         }
         let now = self.remote.stat(&self.path(ino)?).await.map_err(gone)?;
         if locked(&self.nodes).is_same(ino, &now) { Ok(now) } else { Err(Errno::STALE) }
@@ -132,14 +141,22 @@ impl<R: RemoteFs> Inner<R> {
         // Servers set the time of the last write when the handle that wrote is closed. The kernel tells of a close
         // only after the program has gone on; a time the program sets then is to be the last word.
         self.wait_until(|files| !files.is_closing(ino)).await;
-        if let Some(open) = self.handle(ino, set.handle, |open| open.access.write) {
+        let mut closed = Vec::new();
+        let suits = |closed: &[_], open: &Open<_>| open.access.write && is_new(closed, open);
+        while let Some(open) = self.handle(ino, set.handle, |open| suits(&closed, open)) {
             match self.remote.change_open(&open.file, changes).await {
-                Err(Errno::CLOSED) => self.wait_until(|files| !files.is_closing(ino)).await,
+                Err(Errno::CLOSED) => closed.push(open),
                 now => return now,
             }
+            self.wait_until(|files| !files.is_closing(ino)).await;
         }
         self.remote.change(&self.path(ino)?, changes).await.map_err(gone)
     }
+}
+
+/// Whether this is none of those that were found closed.
+fn is_new<F>(closed: &[Arc<Open<F>>], open: &Open<F>) -> bool {
+    !closed.iter().any(|was| ptr::eq(&raw const **was, open))
 }
 
 /// A directory of which nothing is known.

@@ -30,10 +30,15 @@ const DOTS: u64 = 2;
 
 impl<R: RemoteFs> Inner<R> {
     pub(super) async fn answer_open_directory(&self, ino: u64, reply: Reply) {
-        let opened = async { self.remote.open_directory(&self.path(ino)?).await.map_err(gone) };
+        let opened = async {
+            if locked(&self.nodes).is_removed(ino) {
+                return Ok(None);
+            }
+            self.remote.open_directory(&self.path(ino)?).await.map(Some).map_err(gone)
+        };
         match opened.await {
             Ok(directory) => {
-                let position = Position { directory: Some(directory), base: 0, entries: Vec::new() };
+                let position = Position { directory, base: 0, entries: Vec::new() };
                 let reading = Arc::new(Reading { ino, at: tokio::sync::Mutex::new(position) });
                 let handle = self.new_handle();
                 locked(&self.directories).insert(handle, reading);
@@ -61,6 +66,11 @@ impl<R: RemoteFs> Inner<R> {
             return;
         };
         let mut listing = Listing::with_room(size);
+        if locked(&self.nodes).is_removed(reading.ino) {
+            // Not even itself and its parent.
+            _ = reply.listing(&listing);
+            return;
+        }
         let mut told = Vec::new();
         let listed = if plus {
             self.list(&reading, offset, |dot, next, entry| match entry {

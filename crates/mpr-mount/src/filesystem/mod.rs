@@ -115,7 +115,10 @@ impl<R: RemoteFs> Inner<R> {
     }
 
     fn path_of(&self, parent: u64, name: &str) -> Result<String> {
-        locked(&self.nodes).path_of(parent, name).ok_or(Errno::STALE)
+        let nodes = locked(&self.nodes);
+        // In a directory that was removed there is nothing, and nothing can be made.
+        let why = if nodes.is_removed(parent) { Errno::NOT_FOUND } else { Errno::STALE };
+        nodes.path_of(parent, name).ok_or(why)
     }
 
     fn new_handle(&self) -> u64 {

@@ -117,7 +117,7 @@ impl<R: RemoteFs> Inner<R> {
             self.wait_until(|files| !files.is_closing(ino)).await;
         }
         self.remote.remove_file(&path, node.is_some_and(|ino| self.is_open(ino))).await?;
-        locked(&self.nodes).unname(parent, name);
+        locked(&self.nodes).removed(parent, name);
         Ok(())
     }
 
@@ -148,7 +148,7 @@ impl<R: RemoteFs> Inner<R> {
             removed => removed,
         };
         removed?;
-        locked(&self.nodes).unname(parent, name);
+        locked(&self.nodes).removed(parent, name);
         Ok(())
     }
 
