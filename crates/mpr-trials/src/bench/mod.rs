@@ -13,7 +13,9 @@ mod usage;
 mod worker;
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use mpr_testkit::Samba;
 
@@ -152,11 +154,16 @@ fn measure(
 }
 
 fn how(sizes: Sizes) -> String {
+    let rounds = match sizes.rounds {
+        1 => "One round".to_owned(),
+        rounds => format!("Medians of {rounds} rounds"),
+    };
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
     format!(
-        "Medians of {} rounds in which the subjects took turns, each mounted anew, on one private Samba server on loopback \
-         with its data in memory; files of {} MiB, {} s for each random pattern. Two virtual cores serve everybody, \
-         server included; read the figures as ratios.",
-        sizes.rounds, sizes.file_mib, sizes.random
+        "{rounds} in which the subjects took turns, each mounted anew, on one private Samba server on loopback with its \
+         data in memory; files of {} MiB, {} s for each random pattern. Processors that serve everybody, server included: \
+         {processors}. Read the figures as ratios.",
+        sizes.file_mib, sizes.random
     )
 }
 

@@ -24,16 +24,28 @@ pub(super) fn targets(results: &Results) -> Vec<Target> {
     let sshfs = |figure| results.median(Subject::Sshfs, figure);
     let limits = results.limits();
     let limit = |of: fn(&super::limits::Limits) -> Option<f64>| limits.as_ref().and_then(of);
+    // Said where the aim is out of reach for what has no file system around it, too.
+    let limit_misses = |figure, than: f64, misses: &dyn Fn(f64) -> bool| {
+        let limit = results.limit(figure).map(|limit| limit / than).filter(|&limit| misses(limit));
+        limit.map_or_else(String::new, |limit| format!("; the limit itself comes to {limit:.2}"))
+    };
     let at_least = |aim, figure, factor: f64, than: Option<f64>| {
         let (is, than) = (ours(figure)?, than?);
         let ratio = is / than;
-        let told = format!("{is:.0} against {than:.0}: {ratio:.2}, aim {factor}{}", short(ratio / factor));
+        let mut told =
+            format!("{is:.0} against {than:.0}: {ratio:.2}, aim {factor}{}", short(ratio / factor));
+        if ratio < factor {
+            told += &limit_misses(figure, than, &|limit| limit < factor);
+        }
         Some(Target { aim, told, met: ratio >= factor, figure })
     };
     let at_most = |aim, figure, part: f64, than: Option<f64>| {
         let (is, than) = (ours(figure)?, than?);
         let ratio = is / than;
-        let told = format!("{is:.0} against {than:.0}: {ratio:.2}, aim {part:.2}{}", long(ratio / part));
+        let mut told = format!("{is:.0} against {than:.0}: {ratio:.2}, aim {part:.2}{}", long(ratio / part));
+        if ratio > part {
+            told += &limit_misses(figure, than, &|limit| limit > part);
+        }
         Some(Target { aim, told, met: ratio <= part, figure })
     };
     let within = |aim, figure, most: f64| {
@@ -77,4 +89,36 @@ fn short(part: f64) -> String {
 
 fn long(part: f64) -> String {
     if part <= 1.0 { String::new() } else { format!("; {:.1} times too much", part) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits::{Alone, Limits};
+    use super::super::measure::Round;
+    use super::*;
+
+    fn told(ours: f64, peer: f64, limit: f64) -> String {
+        let mut results = Results::default();
+        results.add(Subject::Ours, Round::from([(Figure::Create, ours), (Figure::FindLarge, 1e6 / ours)]));
+        results.add(Subject::Rclone, Round::from([(Figure::Create, peer), (Figure::FindLarge, 1e6 / peer)]));
+        let alone =
+            Alone { read1: 0.0, read8: 0.0, read32: 0.0, find: 0.0, find_large: 1e6 / limit, create: limit };
+        results.add_limits(Limits { alone: Some(alone), ..Limits::default() });
+        let judged = targets(&results);
+        let about =
+            |figure| judged.iter().find(move |target| target.figure == figure).map(|target| &*target.told);
+        let (create, find) = (about(Figure::Create).unwrap(), about(Figure::FindLarge).unwrap());
+        assert_eq!(create.contains("the limit"), find.contains("the limit"), "{create} {find}");
+        create.to_owned()
+    }
+
+    #[test]
+    fn a_missed_aim_that_the_limit_misses_too_says_so() {
+        assert_eq!(
+            told(200.0, 100.0, 300.0),
+            "200 against 100: 2.00, aim 4; 50 % short; the limit itself comes to 3.00"
+        );
+        assert_eq!(told(200.0, 100.0, 500.0), "200 against 100: 2.00, aim 4; 50 % short");
+        assert_eq!(told(400.0, 100.0, 300.0), "400 against 100: 4.00, aim 4");
+    }
 }
