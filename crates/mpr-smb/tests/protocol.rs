@@ -157,3 +157,26 @@ async fn a_directory_is_read_to_its_end_and_closed_however_large_it_is() {
     place.fs.close_directory(&directory).await;
     assert_eq!(place.opened("many"), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_was_changed_is_shown_once_and_not_until_the_account_is_locked() {
+    let samba = mpr_testkit::Samba::start();
+    let wire = common::wire::Wire::to(samba.port(), None).await;
+    let fs = Arc::new(common::connect(&samba, wire.port, mpr_smb::Settings::default()).await);
+    let listening = Arc::clone(&fs);
+    let listening = tokio::spawn(async move {
+        loop {
+            listening.next_event().await;
+        }
+    });
+    samba.change_password("Other-1");
+    wire.cut();
+    let begun = std::time::Instant::now();
+    // Longer than the pause between attempts that are about the network.
+    while begun.elapsed() < std::time::Duration::from_secs(5) {
+        assert!(fs.stat("").await.is_err());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    listening.abort();
+    assert_eq!(wire.made(), 1);
+}

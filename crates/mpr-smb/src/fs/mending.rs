@@ -11,6 +11,7 @@ use mpr_helper::protocol::Failure;
 use super::SmbFs;
 use crate::channel::silence;
 use crate::link::{Asked, Link, Trouble};
+use crate::session::Proof;
 
 /// Pauses between attempts: the first, and the longest. Each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -18,6 +19,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A connection that is lost sooner after it was made is not made again at once: whatever ended it would go on doing that
 /// as fast as connections can be made.
 const STEADY: Duration = Duration::from_secs(5);
+/// How long a server is not shown a password again that it has refused: at first, and at most. Each time is twice the one
+/// before. Servers lock accounts for which a few wrong ones come within half an hour.
+const REFUSED: [Duration; 2] = [Duration::from_secs(10 * 60), Duration::from_secs(60 * 60)];
 /// After a connection could not be made again for as long as anybody waits, how long every request fails at once
 /// instead of trying.
 pub(super) const COOL_DOWN: Duration = Duration::from_secs(2);
@@ -31,6 +35,16 @@ pub(super) struct Mending {
     failed: Option<Instant>,
     /// When it was made again last, and after which pause.
     made: Option<(Instant, Duration)>,
+    /// When the server refused the password last, and how long it is not shown it again.
+    refused: Option<(Instant, Duration)>,
+}
+
+/// Why a connection could not be made again.
+enum Unmade {
+    /// Not in time.
+    Late,
+    /// The server does not let this user in.
+    Refused,
 }
 
 impl Mending {
@@ -40,6 +54,22 @@ impl Mending {
             Some((when, pause)) if when.elapsed() < STEADY => (2 * pause).clamp(FIRST_PAUSE, LONGEST_PAUSE),
             _ => Duration::ZERO,
         }
+    }
+
+    /// It could not be made now.
+    fn failed(&mut self, is_about_a_password: bool) {
+        let now = Instant::now();
+        self.failed = Some(now);
+        if is_about_a_password {
+            let pause = self.refused.map_or(REFUSED[0], |(_, pause)| (2 * pause).min(REFUSED[1]));
+            self.refused = Some((now, pause));
+        }
+    }
+
+    /// Whether it is not to be tried now.
+    fn rests(&self) -> bool {
+        self.failed.is_some_and(|when| when.elapsed() < COOL_DOWN)
+            || self.refused.is_some_and(|(when, pause)| when.elapsed() < pause)
     }
 }
 
@@ -80,7 +110,7 @@ impl SmbFs {
         if !link.is_lost() {
             return Ok(link);
         }
-        if mending.failed.is_some_and(|when| when.elapsed() < COOL_DOWN) {
+        if mending.rests() {
             return Err(Trouble::Lost);
         }
         let lost = *mending.lost.get_or_insert_with(Instant::now);
@@ -98,15 +128,17 @@ impl SmbFs {
                 *mending = Mending { made: Some((Instant::now(), pause)), ..Mending::default() };
                 Ok(new)
             }
-            Err(_) => {
-                mending.failed = Some(Instant::now());
+            Err(unmade) => {
+                // A ticket is not locked.
+                let password = self.target.proof == Proof::Password && self.target.password.is_some();
+                mending.failed(password && matches!(unmade, Unmade::Refused));
                 Err(Trouble::Lost)
             }
         }
     }
 
     /// Tries until it is made.
-    async fn again(&self, old: &Link, lost: Instant) -> std::result::Result<Link, ()> {
+    async fn again(&self, old: &Link, lost: Instant) -> std::result::Result<Link, Unmade> {
         let mut pause = FIRST_PAUSE;
         let mut client = Some(old.client());
         loop {
@@ -115,13 +147,13 @@ impl SmbFs {
             match tokio::time::timeout(silence(self.target.settings.patience), attempt).await {
                 Ok(Ok(link)) => return Ok(link),
                 Ok(Err(failure)) if is_passing(&failure) => {}
-                Ok(Err(_)) => return Err(()),
+                Ok(Err(_)) => return Err(Unmade::Refused),
                 // Servers hand a connection over to the process that serves this client already. If that one hangs,
                 // only somebody new is served.
                 Err(_) => client = None,
             }
             if lost.elapsed() + pause >= self.target.settings.patience {
-                return Err(());
+                return Err(Unmade::Late);
             }
             tokio::time::sleep(pause).await;
             pause = (2 * pause).min(LONGEST_PAUSE);
@@ -169,5 +201,20 @@ mod tests {
         assert_eq!(pauses, [0, 50, 100, 200, 400, 800, 1600, 2000]);
         mending.made = Instant::now().checked_sub(STEADY).map(|then| (then, LONGEST_PAUSE));
         assert_eq!(mending.first_pause(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_refused_password_is_not_shown_again_for_ten_minutes_and_then_longer() {
+        let mut mending = Mending::default();
+        mending.failed(false);
+        assert!(mending.rests() && mending.refused.is_none());
+        let mut pauses = Vec::new();
+        for _ in 0..5 {
+            mending.failed(true);
+            pauses.push(mending.refused.map(|(_, pause)| pause.as_secs() / 60).unwrap());
+        }
+        assert_eq!(pauses, [10, 20, 40, 60, 60]);
+        mending.failed = None;
+        assert!(mending.rests());
     }
 }

@@ -41,6 +41,11 @@ impl Wire {
         }
     }
 
+    /// Connections that were made since every one was cut.
+    pub(crate) fn made(&self) -> usize {
+        self.connections.lock().unwrap().len()
+    }
+
     /// Whether new connections get nowhere, too.
     pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
