@@ -17,7 +17,7 @@ use mpr_plugin::{Status, WideStr, WideString, wide};
 use std::path::PathBuf;
 
 /// How often a password is asked for.
-const TRIES: u32 = 3;
+pub(crate) const TRIES: u32 = 3;
 
 /// The local name of a connection to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]

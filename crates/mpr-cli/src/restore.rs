@@ -32,7 +32,7 @@ pub(crate) fn run(restore: &Restore, output: &Output) -> Result<(), Failure> {
             "restore without --ask, or connect by hand",
         ));
     }
-    let mut asking = Asking { output };
+    let mut asking = Asking { output, about: String::new(), times: 0 };
     let ask = if restore.ask { Some(&mut asking as &mut dyn AskCredentials) } else { None };
     match &restore.local {
         Some(local) => one(router, local, ask, output),
@@ -109,11 +109,22 @@ fn failure(status: Status, doing: String, remote: Option<&str>, local: &str) -> 
 /// Asks at the terminal.
 struct Asking<'a> {
     output: &'a Output,
+    /// What was asked about last, and how often.
+    about: String,
+    times: u32,
 }
 
 impl AskCredentials for Asking<'_> {
     fn ask(&mut self, entry: &Entry, status: Status) -> Answer {
         let (device, remote) = (entry.device.to_string(), clean(&entry.remote));
+        if self.about != device {
+            (self.about, self.times) = (device.clone(), 0);
+        }
+        // Servers lock accounts for which wrong passwords do not end.
+        if self.times == connecting::TRIES {
+            return Answer::Leave;
+        }
+        self.times += 1;
         self.output.note(format_args!("{device} to {remote}: {} ({})", explain::meaning(status), status.0));
         // An interrupt ends the question, and with it the restoring; between questions it ends the process.
         let Ok(interrupt) = Interrupt::ask_to_stop() else { return Answer::Stop };

@@ -61,6 +61,8 @@ pub enum Answer {
     },
     /// Leave this one, with `WN_CANCEL`.
     Skip,
+    /// Leave this one, with what it was refused with: there have been enough questions.
+    Leave,
     /// Leave this one and all that follow.
     Stop,
 }
@@ -166,6 +168,7 @@ impl Router {
                         password = Some(given);
                     }
                     Answer::Skip => return (Err(Status::CANCEL), false),
+                    Answer::Leave => return (Err(status), false),
                     Answer::Stop => return (Err(Status::CANCEL), true),
                 },
                 _ => return (Err(status), false),

@@ -175,6 +175,25 @@ fn a_restore_asks_for_what_it_lacks() {
 }
 
 #[test]
+fn a_restore_does_not_ask_until_the_account_is_locked() {
+    let it = Environment::with_test_network();
+    it.mpr_with_input(
+        &["connect", "//test/locked", "Z:", "--persist", "--password-stdin", "--user", "ann"],
+        "sesame\n",
+    )
+    .code(0);
+    it.out(&["disconnect", "Z:"]);
+    let mut session = Session::start(it.command(&["restore", "--ask"]));
+    for _ in 0..3 {
+        session.wait_for("Password of ann for \\\\test\\locked: ");
+        session.seen.clear();
+        session.type_in("wrong\n");
+    }
+    session.wait_for("cannot restore Z:");
+    assert_eq!(session.code(), 1);
+}
+
+#[test]
 fn what_takes_long_is_told_at_a_terminal() {
     let it = Environment::with_test_network();
     assert!(Command::new("mkfifo").arg(it.path("network/gate")).status().unwrap().success());
