@@ -5,10 +5,12 @@ use crate::output::{Output, clean};
 use mpr::Router;
 use mpr::extended_error::{self, ExtendedError};
 use mpr::policy::LABEL;
+use mpr_helper::mounts::Table;
 use mpr_plugin::Status;
 use serde_json::json;
 use std::fmt;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Why a command failed.
@@ -151,9 +153,44 @@ impl Refusal {
         is_one.then_some("see who is asked before each connection: mpr notifyee list")
     }
 
+    /// What is the matter with the directory that was to be the local name, where it shows, and the next command.
+    fn matter(&self) -> Option<(&'static str, &'static str)> {
+        let path = Path::new(self.local.as_deref().filter(|local| local.starts_with('/'))?);
+        // What is mounted is not touched: it may hang.
+        let mounted = Table::now().is_ok_and(|table| table.at(path).is_some());
+        match self.status {
+            Status::ALREADY_CONNECTED if mounted => Some((
+                "something is mounted there",
+                "see what is connected: mpr list; or be rid of it: mpr disconnect LOCAL",
+            )),
+            Status::ALREADY_CONNECTED
+                if path.read_dir().is_ok_and(|mut entries| entries.next().is_some()) =>
+            {
+                Some((
+                    "the directory is not empty",
+                    "name an empty one, or let a free letter be chosen: mpr connect REMOTE '*'",
+                ))
+            }
+            Status::BAD_LOCALNAME if mounted => None,
+            Status::BAD_LOCALNAME => match path.metadata() {
+                Ok(found) if !found.is_dir() => Some((
+                    "it is no directory",
+                    "name an empty directory, or let a free letter be chosen: mpr connect REMOTE '*'",
+                )),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Some((
+                    "there is no such directory",
+                    "make it: mkdir -p LOCAL; or let a free letter be chosen: mpr connect REMOTE '*'",
+                )),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The next command, about the names at hand.
     fn hint(&self) -> Option<String> {
-        let usual = || self.hint.or_else(|| Some(explain::of(self.status)?.hint));
+        let seen = || self.matter().map(|(_, next)| next);
+        let usual = || self.hint.or_else(seen).or_else(|| Some(explain::of(self.status)?.hint));
         let mut hint = self.refused_here().or_else(usual)?.to_owned();
         for (word, name) in [("REMOTE", &self.remote), ("LOCAL", &self.local)] {
             if let Some(name) = name {
@@ -192,7 +229,9 @@ impl fmt::Display for Refusal {
         if extended.code != 0 || !extended.text.is_empty() {
             writeln!(f, "{}", extended_line(extended))?;
         }
-        if let Some(known) = explain::of(*status).filter(|_| self.refused_here().is_none()) {
+        if let Some((cause, _)) = self.matter() {
+            writeln!(f, "Cause: {cause}")?;
+        } else if let Some(known) = explain::of(*status).filter(|_| self.refused_here().is_none()) {
             writeln!(f, "Possible causes:")?;
             for (number, cause) in known.causes.iter().enumerate() {
                 writeln!(f, "  {}. {cause}", number + 1)?;

@@ -38,6 +38,25 @@ fn the_directory_of_a_connection_is_told() {
 }
 
 #[test]
+fn what_is_the_matter_with_a_directory_is_told() {
+    let it = Environment::with_test_network();
+    let (full, file, none) = (it.path("full"), it.path("full/file"), it.path("none"));
+    fs::create_dir(&full).unwrap();
+    fs::write(&file, "").unwrap();
+    for (local, code, cause, next) in [
+        (&full, 85, "Cause: the directory is not empty\n", "Hint: name an empty one"),
+        (&file, 1200, "Cause: it is no directory\n", "Hint: name an empty directory"),
+        (&none, 1200, "Cause: there is no such directory\n", "Hint: make it: mkdir -p "),
+    ] {
+        let outcome = it.mpr(&["connect", "//test/plain", local.to_str().unwrap()]).code(1);
+        for part in [&format!("({code})"), cause, next] {
+            assert!(outcome.err.contains(part), "{part}: {}", outcome.err);
+        }
+        assert!(!outcome.err.contains("Possible causes"), "{}", outcome.err);
+    }
+}
+
+#[test]
 fn an_asterisk_chooses_the_last_free_letter() {
     let it = Environment::with_test_network();
     it.out(&["connect", "//test/one", "Z:"]);
