@@ -455,6 +455,7 @@ fn brackets_misplaced(server: &str, share: &str) -> Option<String> {
         None => format!(r"\\{address}\{share}"),
     };
     let unc = Unc::parse(&meant)?;
+    unc.address()?;
     Target::of(&unc, unc.share?).map(|_| meant.clone())
 }
 
