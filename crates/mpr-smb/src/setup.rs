@@ -183,7 +183,9 @@ fn with_keys(
         encryption_key: ciphers.as_ref().map(|keys| keys.encryption_key.clone()),
         decryption_key: ciphers.map(|keys| keys.decryption_key),
         signing_algorithm: algorithm_for_dialect(params.dialect, params.gmac_negotiated),
-        should_sign: params.signing_required || !flags.is_guest() && !flags.is_null(),
+        // Even if the server demands it of others: it expects no signature of somebody without a key, and what everybody
+        // could have signed proves nothing.
+        should_sign: !flags.is_guest() && !flags.is_null(),
         should_encrypt: flags.encrypt_data(),
     })
 }

@@ -158,12 +158,16 @@ async fn links_that_lead_in_a_circle_are_given_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_a_server_that_has_proved_itself_sends_a_user_to_another() {
-    let samba = Samba::with("map to guest = Bad User\n  guest ok = yes");
-    symlink(r"msdfs:elsewhere.invalid\data", samba.data("dfs").join("away")).unwrap();
-    let as_user = SmbFs::connect(target(&samba), "dfs", "away", &|_| {}).await.unwrap_err();
-    assert!(as_user.message.contains("elsewhere.invalid"), "{}", as_user.message);
-    let guest = Target { login: Login::Guest, password: None, ..target(&samba) };
-    let refused = SmbFs::connect(guest, "dfs", "away", &|_| {}).await.unwrap_err();
-    assert_eq!(refused.status, Status::ACCESS_DENIED.0, "{}", refused.message);
-    assert!(refused.message.contains("has not proved who it is"), "{}", refused.message);
+    // That it demands signatures of others is no proof to a guest.
+    for signing in ["auto", "mandatory"] {
+        let samba =
+            Samba::with(&format!("map to guest = Bad User\n  guest ok = yes\n  server signing = {signing}"));
+        symlink(r"msdfs:elsewhere.invalid\data", samba.data("dfs").join("away")).unwrap();
+        let as_user = SmbFs::connect(target(&samba), "dfs", "away", &|_| {}).await.unwrap_err();
+        assert!(as_user.message.contains("elsewhere.invalid"), "{}", as_user.message);
+        let guest = Target { login: Login::Guest, password: None, ..target(&samba) };
+        let refused = SmbFs::connect(guest, "dfs", "away", &|_| {}).await.unwrap_err();
+        assert_eq!(refused.status, Status::ACCESS_DENIED.0, "{}", refused.message);
+        assert!(refused.message.contains("has not proved who it is"), "{}", refused.message);
+    }
 }

@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use mpr_remotefs::{Errno, RemoteFs};
+use mpr_smb::SmbFs;
 
 use common::{BOTH, Place, READ, eventually};
 
@@ -179,4 +180,20 @@ async fn a_password_that_was_changed_is_shown_once_and_not_until_the_account_is_
     }
     listening.abort();
     assert_eq!(wire.made(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_key_comes_in_where_others_have_to_sign_and_is_not_taken_for_protected() {
+    use mpr_helper::protocol::Login;
+
+    let samba = mpr_testkit::Samba::with("server signing = mandatory");
+    for login in [Login::Guest, Login::Anonymous] {
+        let target = mpr_smb::Target { login, password: None, ..common::target(&samba) };
+        assert!(mpr_smb::list_shares(&target, &|_| {}).await.unwrap().iter().any(|share| share.name == "rw"));
+        let fs = SmbFs::connect(target.clone(), "guest", "", &|_| {}).await.unwrap();
+        assert_eq!(fs.health().security, "SMB 3.1.1, unprotected");
+        // Everybody knows the keys of somebody without a password.
+        let target = mpr_smb::Target { require_encryption: true, ..target };
+        assert_eq!(SmbFs::connect(target, "guest", "", &|_| {}).await.unwrap_err().status, 5);
+    }
 }
