@@ -502,28 +502,39 @@ fn an_option_that_is_none_is_refused_before_anything_happens() {
 fn force_is_done_within_a_second_whatever_the_helper_does() {
     let world = World::new();
     let connections = Connections::of(&world.env.runtime_dir());
-    // Stopped altogether; or alive, with a server that says nothing.
-    for stopped in [true, false] {
+    // Stopped altogether; alive, with a server that says nothing; or without the part of it that can unmount.
+    for what in ["stopped", "waiting", "halved"] {
         world.connect_rw(&[]);
         let mount_point = world.drive();
         let helper = connections.all().unwrap()[0].record.helper;
-        if stopped {
-            // SAFETY: takes integers; the helper is one this test has started.
-            unsafe { libc::kill(libc::pid_t::try_from(helper.pid).unwrap(), libc::SIGSTOP) };
-        } else {
-            world.samba.freeze();
-        }
+        // SAFETY: takes integers; the processes are those of a helper this test has started.
+        let signal = |pid: u32, signal| unsafe { libc::kill(libc::pid_t::try_from(pid).unwrap(), signal) };
+        match what {
+            "stopped" => signal(helper.pid, libc::SIGSTOP),
+            "halved" => signal(parent(helper.pid), libc::SIGKILL),
+            _ => {
+                world.samba.freeze();
+                0
+            }
+        };
         let mut reader = Command::new("cat");
         let mut reader = reader.arg(mount_point.join("none")).stderr(Stdio::null()).spawn().unwrap();
         let begun = std::time::Instant::now();
         world.ok(&["disconnect", "Z:", "--force"], "");
         let took = begun.elapsed();
-        assert!(took.as_millis() < 1000, "stopped: {stopped}, {took:?}");
+        assert!(took.as_millis() < 1000, "{what}: {took:?}");
         assert!(connections.all().unwrap().is_empty());
         assert!(!mount_point.exists(), "its mount point is gone");
         reader.wait().unwrap();
         world.samba.thaw();
     }
+}
+
+/// The process that has started another.
+fn parent(pid: u32) -> u32 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    line.unwrap().trim().parse().unwrap()
 }
 
 /// Somebody without privileges, and what is theirs.

@@ -310,20 +310,22 @@ impl WindowsNetwork {
         if connection.state == State::Lost {
             return clean();
         }
+        let end_by_force = || {
+            self.connections.end_by_force(connection).map_err(|error| {
+                Failure::new(Status::NET_ERROR, format!("cannot end {}: {error}", connection.record.remote))
+            })
+        };
         let patience = if force { FORCED } else { UNMOUNT };
         match control::order(&self.connections.socket(connection), Order::Unmount { force }, patience) {
+            // What it cannot do, be it that the part of it that may is gone, is done here.
+            Ok(Reply::Failed(_)) if force => end_by_force(),
             Ok(Reply::Failed(failure)) => Err(failure),
             Ok(_) => Ok(()),
             Err(error) => match self.connections.at(&connection.slot) {
                 // It was ending anyway.
                 Ok(None) => Ok(()),
                 Ok(Some(now)) if now.state == State::Lost => clean(),
-                _ if force => self.connections.end_by_force(connection).map_err(|error| {
-                    Failure::new(
-                        Status::NET_ERROR,
-                        format!("cannot end {}: {error}", connection.record.remote),
-                    )
-                }),
+                _ if force => end_by_force(),
                 _ => Err(no_reply(connection, &error)),
             },
         }
