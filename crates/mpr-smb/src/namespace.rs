@@ -343,7 +343,8 @@ fn join(above: &str, below: &str) -> String {
 fn errno(failure: &Failure) -> Errno {
     Errno(match Status(failure.status) {
         Status::ACCESS_DENIED | Status::LOGON_FAILURE | Status::BAD_PASSWORD => libc::EACCES,
-        Status::BAD_NETNAME => libc::ENOENT,
+        // Not that there is no such name: there is one, and what is behind it is missing.
+        Status::BAD_NETNAME => libc::ENXIO,
         Status::BAD_NETPATH => libc::EHOSTUNREACH,
         _ => libc::EREMOTE,
     })

@@ -33,6 +33,7 @@ async fn a_link_inside_a_namespace_is_followed_when_somebody_looks_behind_it() {
     for (link, to) in [
         ("above/link", r"127.0.0.1\rw"),
         ("away", r"elsewhere.invalid\data"),
+        ("missing", r"127.0.0.1\nosuchshare"),
         ("one", r"127.0.0.1\dfs\two"),
         ("two", r"127.0.0.1\dfs\one"),
     ] {
@@ -91,6 +92,7 @@ async fn a_link_inside_a_namespace_is_followed_when_somebody_looks_behind_it() {
     assert_eq!(all.stat("away/x").await, Err(Errno(libc::EHOSTUNREACH)));
     assert!(begun.elapsed().as_secs() < 5);
     assert_eq!(all.stat("one/x").await, Err(Errno(libc::EHOSTUNREACH)));
+    assert_eq!(all.stat("missing/x").await, Err(Errno(libc::ENXIO)));
     all.shut_down().await;
 }
 
