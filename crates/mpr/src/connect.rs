@@ -344,7 +344,8 @@ impl Router {
             true => (Cow::Borrowed(remote), None),
             false => canonical(remote)?,
         };
-        let mut connect = Connect::new(self, request, &remote, traced);
+        let device = given(request.local).and_then(canonical_device);
+        let mut connect = Connect::new(self, request, &remote, device.as_deref(), traced);
         if let Some(user) = &url_user {
             connect.understand_user(user);
         }
@@ -366,6 +367,13 @@ impl Router {
 #[inline(always)]
 fn given(name: Option<&WideStr>) -> Option<&WideStr> {
     name.filter(|name| !name.is_empty())
+}
+
+/// A device in the spelling that every provider gets, whichever the application uses: a provider compares names, and
+/// would not find under one of them what it connected under another. `None` for what is no device.
+#[cold]
+fn canonical_device(name: &WideStr) -> Option<WideString> {
+    LocalDevice::parse(name.as_slice()).map(|device| wide(&device.to_string()))
 }
 
 /// A remote name in canonical spelling, and the user named in a URL.
@@ -406,10 +414,17 @@ struct Connect<'r, 'a, T> {
 }
 
 impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
-    /// A request whose remote name is understood, and nothing else yet. The rest of what becomes of it is written
-    /// down here, too: a structure of this size costs more to hand on than to fill.
+    /// A request whose remote name is understood, and nothing else yet, with its device in canonical spelling if it
+    /// names one. The rest of what becomes of it is written down here, too: a structure of this size costs more to
+    /// hand on than to fill.
     #[inline(always)]
-    fn new(router: &'r Router, request: &'r AddRequest<'a>, remote: &'r WideStr, traced: T) -> Self {
+    fn new(
+        router: &'r Router,
+        request: &'r AddRequest<'a>,
+        remote: &'r WideStr,
+        device: Option<&'r WideStr>,
+        traced: T,
+    ) -> Self {
         let (user, password) = match request.credentials {
             Credentials::Password { user, password } => (user, password),
             Credentials::Buffer(_) | Credentials::MissingBuffer => (None, None),
@@ -417,7 +432,7 @@ impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
         let asked = AddConnection {
             owner: request.owner,
             kind: request.kind,
-            local: given(request.local),
+            local: device.or(given(request.local)),
             remote,
             provider: request.provider,
             user,
@@ -501,7 +516,7 @@ impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
         let length = access.length;
         let device = || length(&wide(if self.asked.kind == RESOURCETYPE_PRINT { "LPT1" } else { "Z:" }));
         let demanded = || self.selection.iter().any(|provider| provider.requires_device);
-        let needed = match self.asked.local {
+        let needed = match given(self.request.local) {
             Some(local) => length(local),
             None if self.automatic => device(),
             // A device or the remote name: that is for whoever connects to decide.

@@ -116,7 +116,7 @@ impl Router {
 /// A request on its way.
 struct Cancel<'r, T> {
     router: &'r Router,
-    /// What the providers are asked: the application's name, or a remote name in canonical spelling.
+    /// The request, with the application's name of a device, or a remote name in canonical spelling.
     asked: CancelConnection<'r>,
     device: Option<LocalDevice>,
     /// Provider of the remembered connection that is to be forgotten, if there is one.
@@ -180,12 +180,9 @@ impl<'r, T: Traced> Cancel<'r, T> {
     }
 
     fn route_device(&self, everybody: &Selection<'r>, device: &LocalDevice) -> Result<&'r Provider, Status> {
-        // Providers compare devices without regard to case, but not without regard to dots and slashes.
-        let directory = match device {
-            LocalDevice::Directory(_) => Some(wide(&device.to_string())),
-            _ => None,
-        };
-        let asked = CancelConnection { name: directory.as_deref().unwrap_or(self.asked.name), ..self.asked };
+        // As it was connected, and as it is asked for: in canonical spelling (`spec/wnet.md` §1.4).
+        let name = wide(&device.to_string());
+        let asked = CancelConnection { name: &name, ..self.asked };
         let ask = |provider| self.ask(provider, &asked).map(|()| provider);
         everybody.route(Purpose::Connection, can, ask)
     }

@@ -100,6 +100,18 @@ fn d14_a_device_is_told_as_the_caller_spelled_it() {
 }
 
 #[test]
+fn w6_a_provider_is_told_a_device_in_one_spelling_whichever_the_caller_uses() {
+    for (local, kind, told) in [("z:", 1, "Z:"), ("lpt1:", 2, "LPT1"), ("Lpt9", 2, "LPT9")] {
+        Scene::of(&format!("P1{{lpLocalName=\"{told}\"}}→0 ⇒0")).plays(Add {
+            local: Some(local),
+            kind,
+            ..ADD
+        });
+        Scene::of(&format!("P1{{lpName=\"{told}\"}}→0 ⇒0")).plays(Cancel { name: local, ..CANCEL });
+    }
+}
+
+#[test]
 fn d16_after_a_failure_the_structure_is_that_of_the_call_before() {
     let told = "lpLocalName=NULL, lpRemoteName=\"\\\\srv\\share\", lpProvider=NULL";
     let stage = Scene::of(&format!(
