@@ -173,7 +173,7 @@ fn facts_of(resource: &NetResource, rest: Option<WideString>, covering: &[&Conne
     facts.add("type", "Type", kind(resource.kind));
     facts.add("display", "Shown as", display(resource.display));
     facts.add("connectable", "Connectable", resource.usage & RESOURCEUSAGE_CONNECTABLE != 0);
-    facts.add("container", "Can be browsed", resource.usage & RESOURCEUSAGE_CONTAINER != 0);
+    facts.add("container", "Browsable", resource.usage & RESOURCEUSAGE_CONTAINER != 0);
     let connected: Vec<&str> = covering.iter().map(|one| one.name()).collect();
     facts.add("connected", "Connected as", (!connected.is_empty()).then(|| connected.join(", ")));
     facts

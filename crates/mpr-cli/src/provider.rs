@@ -313,8 +313,10 @@ fn can(capabilities: &Capabilities) -> Vec<&'static str> {
 
 fn check(arguments: &Check, output: &Output) -> Result<(), Failure> {
     let name = &*arguments.name;
-    let entry =
-        Router::system().config().and_then(|config| config.providers.iter().find(|entry| entry.stem == name));
+    let registered = Router::system().config().map_or(&[][..], |config| &config.providers);
+    // Else by the name of its network, as `list` shows it.
+    let shown = |entry: &&ProviderEntry| entry.name.eq_ignore_ascii_case(name);
+    let entry = registered.iter().find(|entry| entry.stem == name).or_else(|| registered.iter().find(shown));
     let path = entry.map_or_else(|| PathBuf::from(name), |entry| entry.path.clone());
     let file = LibraryFile::read(&path)?;
     let elevated = dirs::is_elevated();

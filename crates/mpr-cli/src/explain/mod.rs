@@ -25,8 +25,9 @@ pub(crate) struct Explanation {
 /// Explains a status code
 #[derive(clap::Args, Debug)]
 pub(crate) struct Explain {
-    /// Number (86, 0x56) or name (WN_BAD_PASSWORD, ERROR_INVALID_PASSWORD, BAD_PASSWORD); every code if left
-    /// out
+    /// Number (86, 0x56; 0x80070056 and its negative, as .NET shows them) or name (WN_BAD_PASSWORD,
+    /// ERROR_INVALID_PASSWORD, BAD_PASSWORD); every code if left out
+    #[arg(allow_negative_numbers = true)]
     code: Option<String>,
 }
 
@@ -93,17 +94,33 @@ fn find(text: &str) -> Option<&'static Description> {
     }
 }
 
+/// What a dialog returns that was closed, in place of a status.
+const DIALOG_CLOSED: u32 = u32::MAX;
+
 fn number(text: &str) -> Option<u32> {
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) => u32::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
-    }
+        None => text.parse().ok().or_else(|| text.parse::<i32>().ok().map(i32::cast_unsigned)),
+    }?;
+    Some(wrapped(number).unwrap_or(number))
+}
+
+/// The code in an `HRESULT`, as which .NET and COM hand on a system error.
+fn wrapped(number: u32) -> Option<u32> {
+    const FACILITY_WIN32: u32 = 0x8007;
+    (number >> 16 == FACILITY_WIN32).then_some(number & 0xFFFF)
 }
 
 fn unknown(code: &str) -> Failure {
     let what = match number(code) {
+        Some(DIALOG_CLOSED) => {
+            format!("{code} is no status: a dialog returns -1 when it was closed and nothing was done")
+        }
         Some(number) => {
-            format!("{number} is none of the router's codes; a provider or notification library made it up")
+            format!(
+                "{number} is none of the router's codes; a provider or notification library answered it, and \
+                 may use any system error code of Windows, or one of its own"
+            )
         }
         None => format!("there is no status of the name {code}"),
     };

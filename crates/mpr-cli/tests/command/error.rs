@@ -28,3 +28,19 @@ fn a_code_that_is_not_ours_is_said_to_be_somebody_elses() {
     let outcome = Environment::new().mpr(&["error", "31337"]).code(1);
     assert!(outcome.err.contains("none of the router's codes"), "{}", outcome.err);
 }
+
+#[test]
+fn a_code_is_found_as_dot_net_shows_it() {
+    let it = Environment::new();
+    for shown in ["0x80070056", "-2147024810"] {
+        assert_eq!(it.out(&["error", shown]), it.out(&["error", "86"]), "{shown}");
+    }
+}
+
+#[test]
+fn minus_one_is_said_to_be_a_dialog_that_was_closed() {
+    for shown in ["-1", "0xFFFFFFFF", "4294967295"] {
+        let outcome = Environment::new().mpr(&["error", shown]).code(1);
+        assert!(outcome.err.contains("a dialog returns -1"), "{}", outcome.err);
+    }
+}

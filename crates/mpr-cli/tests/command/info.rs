@@ -39,6 +39,14 @@ fn a_resource_is_told_by_its_name_with_the_path_inside() {
 }
 
 #[test]
+fn every_label_of_a_resource_stands_apart_from_what_it_is_of() {
+    let it = Environment::new();
+    let text = it.out(&["info", "//local/photos"]);
+    assert!(text.contains("Browsable     no\n"), "{text}");
+    assert!(text.lines().all(|line| line.as_bytes()[13] == b' '), "{text}");
+}
+
+#[test]
 fn the_user_of_a_connection_and_of_this_process_are_told() {
     let it = Environment::with_test_network();
     it.out(&["connect", "//test/plain", "Z:", "--user", "ann"]);

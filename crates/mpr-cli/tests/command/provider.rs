@@ -90,6 +90,8 @@ fn a_provider_is_checked() {
     assert_eq!(checked["loaded"], true);
     assert_eq!(checked["as"]["net_type"], 0x7F01_0000);
     assert_eq!(checked["calls"], serde_json::json!([]));
+    let by_network = &it.json(&["provider", "check", "test network", "--json"])[0];
+    assert_eq!(by_network["file"], checked["file"]);
     let called = &it.json(&["provider", "check", "test", "--call", "--json"])[0]["calls"];
     assert_eq!((&called[0]["call"], &called[0]["status"]), (&"start".into(), &0.into()));
     assert_eq!((&called[1]["call"], &called[1]["status"]), (&"connect".into(), &67.into()), "{called}");
