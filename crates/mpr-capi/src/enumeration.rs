@@ -7,7 +7,7 @@ use crate::connections::read_resource;
 use crate::router;
 use crate::text::{Form, Texts};
 use crate::unsuffixed::{Encoded, encoding_of};
-use mpr::Enumeration;
+use mpr::{Enumeration, PerProcess};
 use mpr_abi::{DWORD, HANDLE, LPVOID, Status};
 use mpr_plugin::pack::Packer;
 use mpr_plugin::{NetResource, WideStr};
@@ -16,7 +16,7 @@ use std::ptr::without_provenance_mut;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The enumerations that are open.
-static OPEN: Mutex<Table> = Mutex::new(Table { last: FIRST, slots: BTreeMap::new() });
+static OPEN: PerProcess<Mutex<Table>> = PerProcess::new(Mutex::new(Table::new()));
 
 /// Handles begin above the small numbers that other kinds of handles are.
 const FIRST: usize = 0x4D50_0000;
@@ -26,6 +26,18 @@ const STEP: usize = 4;
 struct Table {
     last: usize,
     slots: BTreeMap<usize, Slot>,
+}
+
+impl Table {
+    const fn new() -> Self {
+        Table { last: FIRST, slots: BTreeMap::new() }
+    }
+
+    /// In a fork: the enumerations go on in both processes, unless they were being looked up when it forked.
+    fn forked(theirs: &Mutex<Table>) -> Mutex<Table> {
+        let table = theirs.try_lock().map(|mut theirs| std::mem::replace(&mut *theirs, Table::new()));
+        Mutex::new(table.unwrap_or_else(|_| Table::new()))
+    }
 }
 
 struct Slot {
@@ -45,7 +57,7 @@ struct Open {
 
 fn table() -> MutexGuard<'static, Table> {
     // Nothing that can panic half-way happens under the lock.
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+    OPEN.get(Table::forked).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The form an enumeration was opened with.

@@ -3,6 +3,7 @@
 
 use super::lost;
 use super::trail::{PATIENCE, Trail, TrailError, Unsynced};
+use crate::PerProcess;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,30 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Queue {
     trail: Trail,
+    /// A fork has none of the threads that wait or write.
+    threads: PerProcess<Threads>,
+}
+
+/// What the threads of one process are doing.
+#[derive(Debug)]
+struct Threads {
     state: Mutex<State>,
     changed: Condvar,
+}
+
+impl Threads {
+    fn new() -> Self {
+        Threads { state: Mutex::new(State::new()), changed: Condvar::new() }
+    }
+
+    /// In a fork: nothing is under way.
+    fn forked(&self) -> Self {
+        // Closes the copies of what is open.
+        if let Ok(mut theirs) = self.state.try_lock() {
+            *theirs = State::new();
+        }
+        Threads::new()
+    }
 }
 
 /// How far a record must have come before whoever made it goes on.
@@ -58,8 +81,6 @@ pub(super) enum Came {
 
 #[derive(Debug)]
 struct State {
-    /// The process this is about: a fork has none of the threads that wait or write.
-    process: u32,
     tickets: u64,
     /// Those that nobody is writing yet.
     waiting: Vec<Waiting>,
@@ -92,7 +113,6 @@ struct Waiting {
 impl State {
     fn new() -> Self {
         State {
-            process: std::process::id(),
             tickets: 0,
             waiting: Vec::new(),
             writing: false,
@@ -136,20 +156,20 @@ impl State {
 
 impl Queue {
     pub(super) fn new(trail: Trail) -> Self {
-        Queue { trail, state: Mutex::new(State::new()), changed: Condvar::new() }
+        Queue { trail, threads: PerProcess::new(Threads::new()) }
     }
 
     pub(super) fn trail(&self) -> &Trail {
         &self.trail
     }
 
+    fn threads(&self) -> &Threads {
+        self.threads.get(Threads::forked)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing is half done under this lock.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.process != std::process::id() {
-            *state = State::new();
-        }
-        state
+        self.threads().state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records `body`, which is about `operation`. No lock of this process is held while anything is written.
@@ -160,6 +180,7 @@ impl Queue {
         until: Until,
         lost: Option<&Path>,
     ) -> Result<Came, TrailError> {
+        let changed = &self.threads().changed;
         let mut state = self.lock();
         state.tickets += 1;
         let ticket = state.tickets;
@@ -186,10 +207,8 @@ impl Queue {
                 state = self.sync_all(state, until, lost);
             } else {
                 state = match left {
-                    None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                    Some(left) => {
-                        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                    }
+                    None => changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                    Some(left) => changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
                 };
             }
         }
@@ -245,7 +264,7 @@ impl Queue {
         let is_news =
             |state: &State| !state.results.is_empty() || state.waiting.iter().any(|one| one.hurried);
         if until != Until::OnDisk || is_news(&state) {
-            self.changed.notify_all();
+            self.threads().changed.notify_all();
         }
         self.told(state, unrecorded, lost)
     }
@@ -281,7 +300,7 @@ impl Queue {
                 files.into_iter().for_each(|file| file.join(&mut state.files));
             }
         }
-        self.changed.notify_all();
+        self.threads().changed.notify_all();
         self.told(state, unrecorded, lost)
     }
 
@@ -298,5 +317,28 @@ impl Queue {
             lost::add(lost, operation.as_deref(), lost::Note::Unwritten);
         }
         self.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::per_process::tests::in_a_fork;
+    use std::sync::{Arc, Barrier};
+
+    #[test]
+    fn a_process_that_forked_while_another_thread_was_recording_records() {
+        let directory = tempfile::tempdir().unwrap();
+        let queue = Arc::new(Queue::new(Trail::new(directory.path().join("audit"), u64::MAX, 1)));
+        let theirs = Arc::clone(&queue);
+        let held = move |barrier: &Barrier| {
+            let state = theirs.lock();
+            barrier.wait();
+            barrier.wait();
+            drop(state);
+        };
+        let write = || queue.write("{}".into(), None, Until::Written, None).is_ok();
+        assert!(in_a_fork(held, write));
+        assert!(write());
     }
 }

@@ -6,6 +6,7 @@
 
 use super::line::{Line, Question};
 use super::silence::Silence;
+use crate::PerProcess;
 use mpr_helper::failures::{Failing, Failures};
 use mpr_helper::host::Load;
 use std::io;
@@ -23,15 +24,35 @@ pub(super) struct Hosted {
     failures: Option<Failures>,
     /// Whether something is written down there that an answer makes obsolete.
     failed: AtomicBool,
+    /// A fork has neither the thread that is talking nor a host of its own.
+    turns: PerProcess<Turns>,
+}
+
+/// How the threads of one process take turns.
+#[derive(Debug)]
+struct Turns {
     turn: Mutex<Turn>,
     free: Condvar,
+}
+
+impl Turns {
+    /// Nobody is talking to a host; so many were started before.
+    fn new(generation: u32) -> Self {
+        Turns { turn: Mutex::new(Turn { taken: false, line: None, generation }), free: Condvar::new() }
+    }
+
+    /// In a fork: the host is that of the other process and goes on.
+    fn forked(&self) -> Self {
+        let Ok(mut theirs) = self.turn.try_lock() else { return Turns::new(0) };
+        // Closes this process's copies.
+        theirs.line = None;
+        Turns::new(theirs.generation)
+    }
 }
 
 /// Who talks to the host, and the host while nobody does.
 #[derive(Debug)]
 struct Turn {
-    /// The process this is about: a fork has neither the thread that is talking nor a host of its own.
-    process: u32,
     taken: bool,
     line: Option<Line>,
     /// Hosts started so far.
@@ -40,14 +61,7 @@ struct Turn {
 
 impl Hosted {
     pub(super) fn new(name: String, load: Load, failures: Option<Failures>) -> Self {
-        Hosted {
-            name,
-            load,
-            failures,
-            failed: AtomicBool::new(false),
-            turn: Mutex::new(Turn { process: std::process::id(), taken: false, line: None, generation: 0 }),
-            free: Condvar::new(),
-        }
+        Hosted { name, load, failures, failed: AtomicBool::new(false), turns: PerProcess::new(Turns::new(0)) }
     }
 
     /// Why nobody asks it for now.
@@ -83,32 +97,32 @@ impl Hosted {
         self.failures.as_ref().map_or(Ok(()), |failures| failures.add(function, what).map(drop))
     }
 
+    fn turns(&self) -> &Turns {
+        self.turns.get(Turns::forked)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Turn> {
         // A thread that panicked here left nothing half done.
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.turns().turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until nobody else talks to the host.
     pub(super) fn take_turn(&self, deadline: Instant) -> Result<Talking<'_>, Silence> {
+        let free = &self.turns().free;
         let mut turn = self.lock();
-        let process = std::process::id();
-        if turn.process != process {
-            // Closes this process's copies; the host is that of the other process and goes on.
-            *turn = Turn { process, taken: false, line: None, generation: turn.generation };
-        }
         let mut has_waited = false;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if has_waited && left.is_zero() {
                 // It may be free, and somebody else has time left.
-                self.free.notify_one();
+                free.notify_one();
                 return Err(Silence::Busy);
             }
             if !turn.taken {
                 break;
             }
             has_waited = true;
-            turn = self.free.wait_timeout(turn, left).unwrap_or_else(PoisonError::into_inner).0;
+            turn = free.wait_timeout(turn, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         turn.taken = true;
         Ok(Talking { hosted: self, line: turn.line.take(), generation: turn.generation })
@@ -194,7 +208,7 @@ impl Drop for Talking<'_> {
         turn.generation = self.generation;
         turn.line = self.line.take();
         drop(turn);
-        self.hosted.free.notify_one();
+        self.hosted.turns().free.notify_one();
     }
 }
 
