@@ -203,6 +203,34 @@ fn a_removed_file_can_be_opened_again_through_its_descriptor() {
 }
 
 #[test]
+fn what_is_open_here_and_elsewhere_is_renamed_and_replaced() {
+    let (mounted, other) = (Mounted::share("rw"), Mounted::share("rw"));
+    let (here, there) = mounted.place("elsewhere");
+    let other = other.root.join("elsewhere");
+    let read = |mut file: &File| {
+        let mut text = String::new();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        text
+    };
+    fs::write(here.join("f"), "old").unwrap();
+    for round in 0..3 {
+        let theirs = File::open(other.join("f")).unwrap();
+        let before = read(&theirs);
+        fs::rename(here.join("f"), here.join("g")).unwrap();
+        fs::rename(here.join("g"), here.join("f")).unwrap();
+        let ours = File::open(here.join("f")).unwrap();
+        let new = format!("new {round}");
+        fs::write(here.join("new"), &new).unwrap();
+        fs::rename(here.join("new"), here.join("f")).unwrap();
+        assert_eq!((read(&ours), read(&theirs)), (before.clone(), before));
+        assert_eq!(fs::read_to_string(here.join("f")).unwrap(), new);
+        eventually("it is seen there", || fs::read_to_string(other.join("f")).is_ok_and(|now| now == new));
+    }
+    eventually("nothing else is left on the server", || names(&there) == ["f"]);
+}
+
+#[test]
 fn a_name_can_change_its_case() {
     let mounted = Mounted::share("rw");
     let (here, there) = mounted.place("case");

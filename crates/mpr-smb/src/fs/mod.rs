@@ -400,8 +400,7 @@ impl SmbFs {
             if leased && matches!(answers[..], [Err(Trouble::Status(NtStatus::INVALID_PARAMETER)), ..]) {
                 // To the server the lease is on another name: this one stands for another file now, or what is open has
                 // been renamed by another of its names.
-                create.create_contexts.clear();
-                create.requested_oplock_level = OplockLevel::None;
+                without_lease(&mut create);
                 leased = false;
                 continue;
             }
@@ -421,6 +420,11 @@ impl SmbFs {
         }
         held != 0
     }
+}
+
+fn without_lease(create: &mut CreateRequest) {
+    create.create_contexts.clear();
+    create.requested_oplock_level = OplockLevel::None;
 }
 
 /// What has been opened.

@@ -6,12 +6,14 @@ use std::sync::Weak;
 use std::sync::atomic::Ordering;
 
 use mpr_remotefs::{Attributes, Errno, Kind, Result};
-use smb2::msg::create::{CreateDisposition, ShareAccess};
+use smb2::msg::create::{CreateDisposition, CreateResponse, ShareAccess};
+use smb2::msg::set_info::SetInfoResponse;
 use smb2::types::flags::{FileAccessMask, FileAttributes};
 use smb2::types::status::NtStatus;
 use smb2::types::{Command, FileId};
 
-use super::{EXAMINE, SmbFs};
+use super::handle::Grip;
+use super::{EXAMINE, SmbFs, without_lease};
 use crate::link::{Asked, Trouble};
 use crate::locked;
 use crate::wire::{self, Facts};
@@ -149,7 +151,32 @@ impl SmbFs {
         self.make_in_no_more(from).await;
         self.did_name(from, false);
         self.did_name(to, true);
-        self.work(from, access, wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &rename)]).await.map(drop)
+        match self.work(from, access, wire::NOT_THROUGH_LINKS, &[(Command::SetInfo, &rename)]).await {
+            Err(Trouble::Status(NtStatus::INTERNAL_ERROR)) => self.rename_in_turn(from, to, replace).await,
+            renamed => renamed.map(drop),
+        }
+    }
+
+    /// The same in messages of their own. Who else keeps the file open is asked to close it first; Samba cannot wait for
+    /// that between other requests, and says that it has made a mistake.
+    async fn rename_in_turn(&self, from: &str, to: &str, replace: bool) -> Asked<()> {
+        let link = self.link().await?;
+        let access = FileAccessMask::DELETE | EXAMINE;
+        let mut create =
+            wire::create(&self.full(from), access, CreateDisposition::FileOpen, wire::NOT_THROUGH_LINKS, 0);
+        let leased = self.under_its_lease(&link, from, &mut create);
+        let opened: CreateResponse = match link.call(Command::Create, &create, 0).await {
+            Err(Trouble::Status(NtStatus::INVALID_PARAMETER)) if leased => {
+                without_lease(&mut create);
+                link.call(Command::Create, &create, 0).await?
+            }
+            opened => opened?,
+        };
+        let grip = Grip::on(&link, opened.file_id, None);
+        let rename = wire::set_name(&self.full(to), replace, opened.file_id);
+        let renamed = link.call::<SetInfoResponse>(Command::SetInfo, &rename, 0).await;
+        grip.close().await;
+        renamed.map(drop)
     }
 
     async fn try_remove(&self, path: &str, options: u32, share: ShareAccess) -> Asked<()> {
