@@ -231,6 +231,35 @@ fn what_is_open_here_and_elsewhere_is_renamed_and_replaced() {
 }
 
 #[test]
+fn a_file_that_is_read_all_the_time_is_replaced_all_the_same() {
+    let mounted = Mounted::share("rw");
+    let (here, _) = mounted.place("read-meanwhile");
+    let (file, new) = (here.join("f"), here.join("new"));
+    fs::write(&file, "0").unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    // Replaced twice while it was being opened: the kernel tries once more, and no oftener.
+                    let text = fs::read(&file);
+                    let stale = |error: &std::io::Error| error.raw_os_error() == Some(libc::ESTALE);
+                    assert!(text.as_ref().map_or_else(stale, |text| text.len() == 1), "{text:?}");
+                }
+            });
+        }
+        let replaced: Vec<_> = (0..200u32)
+            .map(|round| {
+                fs::write(&new, (round % 10).to_string()).unwrap();
+                fs::rename(&new, &file)
+            })
+            .collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(replaced.iter().all(Result::is_ok), "{replaced:?}");
+    });
+}
+
+#[test]
 fn a_name_can_change_its_case() {
     let mounted = Mounted::share("rw");
     let (here, there) = mounted.place("case");

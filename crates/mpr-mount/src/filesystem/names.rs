@@ -10,6 +10,8 @@ use super::{Inner, gone, locked};
 
 /// How long removing a directory waits for files in it that were removed and are being closed.
 const SETTLE: Duration = Duration::from_millis(500);
+/// How often a file is replaced anew because it has been opened meanwhile.
+const OPENED_MEANWHILE: u32 = 5;
 /// A lifetime as short as this is that of what nobody tells the changes of.
 const UNTOLD: Duration = Duration::from_secs(1);
 /// How long it may be believed that a name is free: if changes were missed, it cannot be told which names those are.
@@ -166,28 +168,44 @@ impl<R: RemoteFs> Inner<R> {
             let nodes = locked(&self.nodes);
             (nodes.named(parent, name), nodes.named(new_parent, new_name))
         };
-        if let Some(victim) = victim
-            && replace
-            && source != Some(victim)
-        {
-            self.wait_until(|files| !files.is_closing(victim)).await;
-            if self.is_open(victim) {
-                // Servers do not rename over what is open. It makes way first, unless the two names are two
-                // spellings of one file.
-                let (old, new) = (self.remote.stat(&to).await, self.remote.stat(&from).await?);
-                if let Ok(old) = old
-                    && old.kind != Kind::Directory
-                    && new.kind != Kind::Directory
-                    && (old.id == 0 || old.id != new.id)
+        let victim = victim.filter(|victim| replace && source != Some(*victim));
+        let mut attempts = 0;
+        loop {
+            if let Some(victim) = victim {
+                self.make_way(&from, &to, victim).await?;
+            }
+            match self.remote.rename(&from, &to, replace).await {
+                // Somebody may have opened it after it was found closed.
+                Err(Errno(libc::EACCES | libc::EBUSY | libc::EEXIST))
+                    if victim.is_some() && attempts < OPENED_MEANWHILE =>
                 {
-                    self.remote.remove_file(&to, true).await?;
+                    attempts += 1;
                 }
+                renamed => break renamed?,
             }
         }
-        self.remote.rename(&from, &to, replace).await?;
         self.is_given(new_parent, new_name);
         locked(&self.nodes).renamed(parent, name, new_parent, new_name);
         Ok(())
+    }
+
+    /// Servers do not rename over what is open. It makes way first, unless the two names are two spellings of one file.
+    async fn make_way(&self, from: &str, to: &str, victim: u64) -> Result<()> {
+        self.wait_until(|files| !files.is_closing(victim)).await;
+        if !self.is_open(victim) {
+            return Ok(());
+        }
+        let (old, new) = (self.remote.stat(to).await, self.remote.stat(from).await?);
+        match old {
+            Ok(old)
+                if old.kind != Kind::Directory
+                    && new.kind != Kind::Directory
+                    && (old.id == 0 || old.id != new.id) =>
+            {
+                self.remote.remove_file(to, true).await
+            }
+            _ => Ok(()),
+        }
     }
 }
 
