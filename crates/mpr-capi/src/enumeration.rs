@@ -4,6 +4,7 @@
 //! instead of one, closed, made up or of another library, is not found.
 
 use crate::connections::read_resource;
+use crate::output;
 use crate::router;
 use crate::text::{Form, Texts};
 use crate::unsuffixed::{Encoded, encoding_of};
@@ -213,7 +214,7 @@ unsafe fn fill<E: Form>(
         let mut packer = Packer::new(buffer.cast(), bytes.read_unaligned() as usize);
         let mut packed = 0;
         while packed < wanted && !open.ended {
-            match open.entries.next_entry() {
+            match output::found(open.entries.next_entry()) {
                 Ok(Some(entry)) => match packer.resource::<E>(&entry) {
                     Ok(()) => packed += 1,
                     Err(needed) => {

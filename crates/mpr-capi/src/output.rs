@@ -17,6 +17,12 @@ pub(crate) unsafe fn check<T>(buffer: *mut T, chars: *const DWORD) -> Result<(),
     Ok(())
 }
 
+/// What the router found for the caller's buffer, which is not looked at yet. A provider for whose answer no room is
+/// enough has none: its 234 would name no size, and have the caller try the same one for ever.
+pub(crate) fn found<T>(answer: Result<T, Status>) -> Result<T, Status> {
+    answer.map_err(|status| if status == Status::MORE_DATA { Status::NET_ERROR } else { status })
+}
+
 /// Writes a string where the size is in characters: it is left alone on success, and set to what is needed
 /// when that is not there (DECISION W4).
 ///

@@ -28,7 +28,7 @@ pub(crate) unsafe fn connection<E: Form>(
     unsafe {
         output::check(remote, chars)?;
         let local = texts.read_up_to::<E>(local, LOCAL_LIMIT)?.unwrap_or_default();
-        let connection = router().connection(local)?;
+        let connection = output::found(router().connection(local))?;
         output::string::<E>(connection.remote(), remote, chars)?;
         match connection {
             Connection::Connected(_) => Ok(()),
@@ -51,7 +51,7 @@ pub(crate) unsafe fn user<E: Form>(
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         output::check(user, chars)?;
-        let found = router().user(texts.read::<E>(name)?)?;
+        let found = output::found(router().user(texts.read::<E>(name)?))?;
         output::string::<E>(&found, user, chars)
     }
 }
@@ -73,7 +73,7 @@ pub(crate) unsafe fn universal_name<E: Form>(
     // SAFETY: the exported function's caller vouches for its pointers.
     unsafe {
         let path = texts.read::<E>(local_path)?.unwrap_or_default();
-        let name = router().universal_name(path)?;
+        let name = output::found(router().universal_name(path))?;
         if level == UNIVERSAL_NAME_INFO_LEVEL && name.universal.is_none() {
             return Err(Status::NOT_SUPPORTED);
         }

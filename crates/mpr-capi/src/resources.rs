@@ -25,7 +25,7 @@ pub(crate) unsafe fn information<E: Form>(
         let resource = read_resource::<E>(resource)?;
         let remote = texts.read::<E>(resource.lpRemoteName.cast())?;
         let provider = texts.read::<E>(resource.lpProvider.cast())?;
-        let (found, rest) = router().resource_information(remote, resource.dwType, provider)?;
+        let (found, rest) = output::found(router().resource_information(remote, resource.dwType, provider))?;
         let size = bytes.read_unaligned() as usize;
         let packed = Packer::new(buffer.cast(), size).resource_and_rest::<E>(&found, rest.as_deref());
         let at = packed.map_err(|needed| {
@@ -52,7 +52,7 @@ pub(crate) unsafe fn parent<E: Form>(
         let resource = read_resource::<E>(resource)?;
         let remote = texts.read::<E>(resource.lpRemoteName.cast())?;
         let provider = texts.read::<E>(resource.lpProvider.cast())?;
-        let found = router().resource_parent(remote, resource.dwType, provider)?;
+        let found = output::found(router().resource_parent(remote, resource.dwType, provider))?;
         let size = bytes.read_unaligned() as usize;
         Packer::new(buffer.cast(), size).resource::<E>(&found).map_err(|needed| {
             bytes.write_unaligned(needed as DWORD);

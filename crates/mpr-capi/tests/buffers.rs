@@ -644,6 +644,24 @@ fn the_parent_of_a_resource_is_known_by_its_provider() {
 }
 
 #[test]
+fn a_provider_for_whose_answer_no_room_is_enough_does_not_have_the_caller_try_for_ever() {
+    serve();
+    for form in FORMS {
+        let mut buffer = Buffer::new(1024, 64);
+        let name = form.text(r"\\status-234\x");
+        let user = [name.as_ptr() as usize, buffer.address(), buffer.size()];
+        assert_eq!(form.call("WNetGetUser", &user), 59);
+        let asked = Resource::new(form, None, Some(r"\\status-234\x")).provider(form, PROVIDER);
+        let mut rest = 1usize;
+        let resource = [asked.address(), buffer.address(), buffer.size(), (&raw mut rest) as usize];
+        assert_eq!(form.call("WNetGetResourceInformation", &resource), 59);
+        assert_eq!(form.call("WNetGetResourceParent", &resource[..3]), 59);
+        assert_eq!(next(form, open(form, r"\\endless-1"), u32::MAX, &mut buffer).0, 59);
+        assert_eq!(*buffer.size, 64);
+    }
+}
+
+#[test]
 fn the_user_of_a_connection_is_told_in_the_callers_encoding() {
     serve();
     for form in FORMS {

@@ -129,6 +129,7 @@ impl NetworkProvider for TestNetwork {
         refusal(&container)?;
         let entry = move |at: u32| match number(&container, "error-after-") {
             Some(last) if at == last => Err(Status::ACCESS_DENIED),
+            _ if number(&container, "endless-").is_some() => Err(Status::MORE_DATA),
             _ => Ok(NetResource::share(wide(&format!(r"\\many\übung{at}")), Some(wide("a comment")))),
         };
         let count = query.container.and_then(|container| {
@@ -150,6 +151,7 @@ impl NetworkProvider for TestNetwork {
     }
 
     fn resource_parent(&self, query: &ResourceQuery<'_>) -> Result<NetResource, Status> {
+        refusal(query.remote)?;
         let name = query.remote.to_string_lossy();
         let parent = name.rsplit_once('\\').map_or("", |(parent, _)| parent);
         Ok(NetResource::server(wide(parent)))
