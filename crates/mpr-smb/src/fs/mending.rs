@@ -114,7 +114,7 @@ impl SmbFs {
             return Err(Trouble::Lost);
         }
         let lost = *mending.lost.get_or_insert_with(Instant::now);
-        let pause = mending.first_pause();
+        let pause = mending.first_pause().min(self.target.settings.patience);
         tokio::time::sleep(pause).await;
         match self.again(&link, lost).await {
             Ok(new) => {
