@@ -670,6 +670,19 @@ fn a_repository_can_live_on_a_share() {
 }
 
 #[test]
+fn what_is_left_of_a_removed_file_does_not_keep_its_directory() {
+    let mounted = Mounted::share("rw");
+    let (here, there) = mounted.place("left");
+    let hidden = |of: &str| format!(".mpr-deleted-{of}");
+    fs::write(there.join(hidden(&"0a".repeat(16))), "left").unwrap();
+    fs::write(there.join(hidden("of somebody else's")), "kept").unwrap();
+    assert_eq!(fs::remove_dir(&here).unwrap_err().kind(), ErrorKind::DirectoryNotEmpty);
+    fs::remove_file(there.join(hidden("of somebody else's"))).unwrap();
+    eventually("it is removed", || fs::remove_dir(&here).is_ok());
+    assert!(!there.exists());
+}
+
+#[test]
 fn a_tree_is_removed_however_late_its_directories_are_closed() {
     let mounted = Mounted::share("rw");
     let (here, _) = mounted.place("trees");

@@ -19,25 +19,51 @@ const LONGEST: usize = 1020;
 /// be shown: the directory itself, its parent, removed files that are still open, and names that no file system on
 /// this side can hold.
 pub(crate) fn listed(body: &[u8]) -> Option<Vec<Entry>> {
+    let mut entries = Vec::with_capacity(body.len() / 128 + 1);
+    each(body, |entry, name| {
+        if let Some(name) = shown(name) {
+            entries.push(Entry { name, attributes: attributes(entry)? });
+        }
+        Some(())
+    })?;
+    Some(entries)
+}
+
+/// The names among them that were given to removed files; `None` if the answer cannot be understood.
+pub(crate) fn hidden(body: &[u8]) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    each(body, |_, name| {
+        let (units, []) = name.as_chunks::<2>() else { return Some(()) };
+        let name: Result<String, _> =
+            char::decode_utf16(units.iter().map(|unit| u16::from_le_bytes(*unit))).collect();
+        if let Ok(name) = name
+            && let Some(rest) = name.strip_prefix(REMOVED_PREFIX)
+            && rest.len() == 32
+            && rest.bytes().all(|digit| digit.is_ascii_hexdigit())
+        {
+            names.push(name);
+        }
+        Some(())
+    })?;
+    Some(names)
+}
+
+/// Gives each entry of an answer, and its name as it came.
+fn each(body: &[u8], mut give: impl FnMut(&[u8], &[u8]) -> Option<()>) -> Option<()> {
     let length = u32_at(body, 4)? as usize;
     if length == 0 {
-        return Some(Vec::new());
+        return Some(());
     }
     let offset = usize::from(u16::from_le_bytes(*body.get(2..)?.first_chunk()?));
     // Counted from the header, which was taken off.
     let begin = offset.checked_sub(crate::channel::HEADER).filter(|begin| *begin >= 8)?;
     let mut rest = body.get(begin..begin.checked_add(length)?)?;
-    // Few names are longer than this, with what is known of them.
-    let mut entries = Vec::with_capacity(length / 128 + 1);
     loop {
         let next = u32_at(rest, 0)? as usize;
         let name_length = u32_at(rest, 60)? as usize;
-        let name = rest.get(FIXED..FIXED.checked_add(name_length)?)?;
-        if let Some(name) = shown(name) {
-            entries.push(Entry { name, attributes: attributes(rest)? });
-        }
+        give(rest, rest.get(FIXED..FIXED.checked_add(name_length)?)?)?;
         if next == 0 {
-            return Some(entries);
+            return Some(());
         }
         // What goes back would never end.
         rest = rest.get(next..).filter(|_| next >= FIXED)?;

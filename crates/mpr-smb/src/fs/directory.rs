@@ -121,6 +121,24 @@ impl SmbFs {
         Ok(Opened { link, come, ended, grip })
     }
 
+    /// The hidden names in a directory of files that were removed, as many as fit into one answer.
+    pub(super) async fn hidden_in(&self, path: &str) -> Asked<Vec<String>> {
+        let link = self.link().await?;
+        let access = FileAccessMask::FILE_READ_DATA | EXAMINE;
+        let create = wire::create(&self.full(path), access, CreateDisposition::FileOpen, wire::DIRECTORY, 0);
+        let mut query = wire::query_directory(FileId::SENTINEL, SECOND);
+        query.file_name = format!("{}*", wire::REMOVED_PREFIX);
+        let close = wire::close(FileId::SENTINEL);
+        let requests = [
+            link.request(Command::Create, &create, 0),
+            link.request(Command::QueryDirectory, &query, SECOND),
+            link.request(Command::Close, &close, 0),
+        ];
+        let mut answers = link.channel().chain(&requests).await?.into_iter().skip(1);
+        let listed = link.judge(answers.next().unwrap_or(Err(Trouble::Garbled))?)?;
+        entries::hidden(&listed).ok_or(Trouble::Garbled)
+    }
+
     pub(super) async fn go_on_listing(&self, directory: &SmbDirectory) -> Result<Vec<Entry>> {
         let mut state = directory.state.lock().await;
         let begun = Instant::now();

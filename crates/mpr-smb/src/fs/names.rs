@@ -47,7 +47,23 @@ impl SmbFs {
     }
 
     pub(super) async fn drop_directory(&self, path: &str) -> Result<()> {
-        Ok(self.remove_anyway(path, wire::DIRECTORY, wire::SHARED).await?)
+        match self.remove_anyway(path, wire::DIRECTORY, wire::SHARED).await {
+            Err(Trouble::Status(NtStatus::DIRECTORY_NOT_EMPTY)) if self.sweep(path).await => {
+                Ok(self.remove_anyway(path, wire::DIRECTORY, wire::SHARED).await?)
+            }
+            removed => Ok(removed?),
+        }
+    }
+
+    /// Removes what was left of removed files: nobody has it open, and nobody sees it. Samba keeps the hidden name of a
+    /// file that another client closes in the moment in which it is given. Says whether there was anything.
+    async fn sweep(&self, directory: &str) -> bool {
+        let mut swept = false;
+        for name in self.hidden_in(directory).await.unwrap_or_default() {
+            let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
+            swept |= self.try_remove(&path, wire::NOT_DIRECTORY, wire::ALONE).await.is_ok();
+        }
+        swept
     }
 
     pub(super) async fn drop_file(&self, path: &str, open_here: bool) -> Result<()> {
