@@ -10,9 +10,11 @@
 //! * [`losses`] — what was written and is lost, into the audit trail;
 //! * [`locks`] — who has locked what in one file;
 //! * [`place`] — putting a file system in its place;
-//! * [`serve`] — from a request to its answer, and on to the end of a mount;
+//! * [`conversation`] — from a request to its answer;
+//! * `serve` — a mount, from its beginning to its end;
 //! * [`process`] — what this process does to itself before it touches a secret.
 
+pub mod conversation;
 pub mod filesystem;
 pub mod journal;
 pub mod keeper;
@@ -23,4 +25,5 @@ mod passwords;
 pub mod place;
 pub mod process;
 mod proof;
-pub mod serve;
+mod serve;
+mod slot_lock;

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use mpr_mount::keeper::Keeper;
-use mpr_mount::{process, serve};
+use mpr_mount::{conversation, process};
 
 fn main() -> ExitCode {
     if std::env::args_os().len() > 1 || process::is_terminal(0) {
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         libc::close(null);
         UnixStream::from(OwnedFd::from_raw_fd(conversation))
     };
-    match serve::converse(stream, keeper) {
+    match conversation::converse(stream, keeper) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
