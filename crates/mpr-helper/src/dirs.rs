@@ -62,6 +62,12 @@ pub fn config_dirs() -> Vec<PathBuf> {
     Surroundings::of_this_process().config()
 }
 
+/// What `$MPR_CONFIG_DIRS` names beside them and is left out: a relative path would lead each program elsewhere.
+#[must_use]
+pub fn relative_config_dirs() -> Vec<PathBuf> {
+    Surroundings::of_this_process().relative_config()
+}
+
 /// Directories of the system's configuration, weakest first. What they forbid holds whatever the environment says.
 pub const SYSTEM_CONFIG_DIRS: [&str; 2] = ["/usr/share/mpr", "/etc/mpr"];
 
@@ -217,13 +223,8 @@ impl Surroundings<'_> {
     }
 
     fn config(&self) -> Vec<PathBuf> {
-        if let Some(list) = self.trusted_variable("MPR_CONFIG_DIRS") {
-            return list
-                .as_bytes()
-                .split(|byte| *byte == b':')
-                .map(|part| PathBuf::from(OsStr::from_bytes(part)))
-                .filter(|path| path.is_absolute())
-                .collect();
+        if let Some(listed) = self.listed_config() {
+            return listed.into_iter().filter(|path| path.is_absolute()).collect();
         }
         let mut directories = vec![PathBuf::from("/usr/share/mpr"), PathBuf::from("/etc/mpr")];
         if !self.elevated {
@@ -234,6 +235,18 @@ impl Surroundings<'_> {
             );
         }
         directories
+    }
+
+    fn relative_config(&self) -> Vec<PathBuf> {
+        let is_relative = |path: &PathBuf| path.is_relative() && !path.as_os_str().is_empty();
+        self.listed_config().unwrap_or_default().into_iter().filter(is_relative).collect()
+    }
+
+    /// What the variable lists, if it is set.
+    fn listed_config(&self) -> Option<Vec<PathBuf>> {
+        let list = self.trusted_variable("MPR_CONFIG_DIRS")?;
+        let parts = list.as_bytes().split(|byte| *byte == b':');
+        Some(parts.map(|part| PathBuf::from(OsStr::from_bytes(part))).collect())
     }
 
     fn home(&self) -> Option<PathBuf> {
@@ -385,6 +398,9 @@ mod tests {
         assert_eq!(decide(false, 7, &[], &[], |s| s.config()), usual);
         let listed = decide(false, 7, &[("MPR_CONFIG_DIRS", "/one::relative:/two")], &[], |s| s.config());
         assert_eq!(listed, ["/one", "/two"].map(PathBuf::from));
+        let variables = [("MPR_CONFIG_DIRS", "/one::relative:/two")];
+        assert_eq!(decide(false, 7, &variables, &[], |s| s.relative_config()), [PathBuf::from("relative")]);
+        assert!(decide(true, 7, &variables, &[], |s| s.relative_config()).is_empty());
     }
 
     #[test]

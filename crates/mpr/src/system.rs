@@ -33,6 +33,12 @@ pub(crate) struct System {
     safe_mode: bool,
 }
 
+/// A configuration directory that is left out.
+fn relative(directory: &Path) -> Problem {
+    let what = "MPR_CONFIG_DIRS lists it, and it is not an absolute path, so it is left out";
+    Problem::new(directory, None, what, "write the absolute path")
+}
+
 impl System {
     /// Reads the configuration.
     pub(crate) fn read() -> Self {
@@ -41,6 +47,7 @@ impl System {
         let mut config = Config::read(&directories, elevated);
         let (policies, problems) = Policies::read(&directories, elevated);
         config.problems.extend(problems);
+        config.problems.extend(dirs::relative_config_dirs().iter().map(|directory| relative(directory)));
         for problem in &config.problems {
             report::problem(problem);
         }

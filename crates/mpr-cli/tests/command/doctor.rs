@@ -71,6 +71,23 @@ fn a_configuration_directory_anybody_can_write_to_is_found() {
 }
 
 #[test]
+fn a_configuration_directory_that_is_relative_is_found_and_left_out_with_a_message() {
+    let it = Environment::new();
+    it.write("system/mpr.toml", "retry-limit = = 3\n");
+    let mut command = it.command(&["doctor"]);
+    let output = command.env("MPR_CONFIG_DIRS", "system").output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.contains("WRONG  system: MPR_CONFIG_DIRS lists it, and it is not an absolute path"),
+        "{told}"
+    );
+    assert!(!told.contains("TOML"), "{told}");
+    let output = it.command(&["list"]).env("MPR_CONFIG_DIRS", "system").output().unwrap();
+    let warned = String::from_utf8(output.stderr).unwrap();
+    assert!(warned.contains("warning: system: MPR_CONFIG_DIRS lists it"), "{warned}");
+}
+
+#[test]
 fn a_damaged_store_is_found_by_line() {
     let it = Environment::new();
     it.write("state/connections.toml", "[drives.\"Z:\"]\nUserName = \"ann\"\n");
