@@ -612,10 +612,20 @@ impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
         }
         if self.is_to_be_remembered() && (self.device.is_some() || self.automatic) {
             self.router.store()?.check_writable()?;
+            self.check_expressible()?;
         }
         match &self.device {
             Some(device) if self.is_remembered_for_another(device) => Err(Status::DEVICE_ALREADY_REMEMBERED),
             _ => Ok(()),
+        }
+    }
+
+    /// What is no UTF-16 cannot stand in the store, and what could in its place is another name.
+    fn check_expressible(&self) -> Result<(), Status> {
+        let user = self.asked.user.unwrap_or_default();
+        match self.asked.remote.to_string().and_then(|_| user.to_string()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Status::BAD_VALUE),
         }
     }
 

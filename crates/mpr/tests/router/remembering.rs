@@ -5,7 +5,7 @@ use crate::scene::{ADD, Add, CANCEL, Cancel, Operation, Scene, Stage};
 use mpr::store::Entry;
 use mpr::{AddRequest, Connection, Credentials, Router};
 use mpr_core::device::LocalDevice;
-use mpr_plugin::{AuthBuffer, Status, wide};
+use mpr_plugin::{AuthBuffer, Status, WideString, wide};
 use std::fs;
 use std::sync::Barrier;
 use std::thread;
@@ -28,6 +28,24 @@ fn r_1_a_persistent_connection_is_remembered_with_everything_but_its_password() 
     assert_eq!((entry.user.as_deref(), entry.defer_flags), (Some(r"CORP\ann"), Some(1)));
     let text = stage.connections();
     assert!(text.contains("[drives.\"Z:\"]") && !text.contains("secret"), "{text}");
+}
+
+#[test]
+fn w2_what_the_store_cannot_express_is_refused_and_not_remembered_as_something_else() {
+    let lone = WideString::from_vec_truncate([wide(r"\\srv\").as_slice(), &[0xD800]].concat());
+    let (device, whole) = (wide("Z:"), wide(r"\\srv\share"));
+    let stage = Scene::of("⇒87").notifyees(1).remembering("").open();
+    for (remote, user) in [(&lone, None), (&whole, Some(&*lone))] {
+        let request = AddRequest {
+            local: Some(&device),
+            remote: Some(remote),
+            credentials: Credentials::Password { user, password: None },
+            flags: 1,
+            ..AddRequest::default()
+        };
+        assert_eq!(stage.router().add_connection(&request), Err(Status::BAD_VALUE));
+    }
+    assert_eq!(stage.connections(), "");
 }
 
 #[test]
