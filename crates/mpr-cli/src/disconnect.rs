@@ -1,6 +1,6 @@
 //! `mpr disconnect`
 
-use crate::connected;
+use crate::connected::{self, State};
 use crate::failure::Failure;
 use crate::names::Name;
 use crate::output::{Output, clean};
@@ -18,7 +18,7 @@ pub(crate) struct Disconnect {
     /// Local name (Z:, /mnt/x, LPT1), or remote name
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     name: Option<String>,
-    /// Disconnect everything
+    /// Disconnect everything; with --forget, forget everything remembered, too
     #[arg(long)]
     all: bool,
     /// Disconnect even if files are open; what is unsaved is lost
@@ -70,10 +70,15 @@ fn everything(router: &'static Router, how: How, output: &Output) -> Result<(), 
     let survey = connected::survey(router, &Places::now(router));
     survey.warn(output);
     let mut failed = !survey.silent.is_empty() || !survey.failed.is_empty();
-    if survey.connections.is_empty() && !failed {
+    let mut all = survey.connections.clone();
+    if how.forget {
+        let remembered = connected::remembered(router, &survey.connections)?;
+        all.extend(remembered.into_iter().filter(|one| one.status == State::Unavailable));
+    }
+    if all.is_empty() && !failed {
         output.note("nothing is connected");
     }
-    for connection in &survey.connections {
+    for connection in &all {
         let name = Name::new(connection.name())?;
         match cancel(router, &name, how, output) {
             Ok(()) => tell(router, &name, how, output)?,

@@ -37,6 +37,19 @@ fn everything_is_disconnected_at_once_but_what_refuses() {
 }
 
 #[test]
+fn everything_is_forgotten_at_once_connected_or_not() {
+    let it = Environment::with_test_network();
+    it.out(&["connect", "//test/one", "Z:", "--persist"]);
+    it.out(&["disconnect", "Z:"]);
+    it.out(&["connect", "//test/two", "Y:", "--persist"]);
+    it.out(&["disconnect", "--all"]);
+    assert_eq!(it.json(&["list", "--all", "--json"]).len(), 2);
+    it.out(&["connect", "//test/two", "Y:"]);
+    it.out(&["disconnect", "--all", "--forget"]);
+    assert_eq!(it.out(&["list", "--all", "--json"]), "");
+}
+
+#[test]
 fn what_is_not_connected_cannot_be_disconnected() {
     let outcome = Environment::new().mpr(&["disconnect", "Z:"]).code(1);
     assert!(outcome.err.starts_with("WN_NOT_CONNECTED (2250): "), "{}", outcome.err);
