@@ -1,11 +1,15 @@
 //! `mpr browse`
 
+use crate::connect::QUESTIONS;
+use crate::connecting::{self, Credentials, TRIES};
 use crate::failure::Failure;
 use crate::info::{display, kind};
+use crate::interrupt::Interrupt;
 use crate::names::RemoteName;
 use crate::output::{Output, clean};
-use crate::patience;
-use mpr::{Router, extended_error};
+use crate::terminal::Terminal;
+use crate::{password, patience};
+use mpr::{Enumeration, Router, Secret, extended_error};
 use mpr_plugin::abi::{
     RESOURCE_GLOBALNET, RESOURCETYPE_ANY, RESOURCETYPE_PRINT, RESOURCEUSAGE_CONNECTABLE,
     RESOURCEUSAGE_CONTAINER,
@@ -24,6 +28,11 @@ pub(crate) struct Browse {
     /// Ask this provider and no other
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
+    /// Look into START as this user: NAME, DOMAIN\NAME or NAME@DOMAIN
+    #[arg(long, short, value_name = "NAME", requires = "start")]
+    user: Option<String>,
+    #[command(flatten)]
+    password: password::Source,
 }
 
 pub(crate) fn run(browse: &Browse, output: &Output) -> Result<(), Failure> {
@@ -31,7 +40,11 @@ pub(crate) fn run(browse: &Browse, output: &Output) -> Result<(), Failure> {
     let start = browse.container(router)?;
     let walk = Walk { router, output, depth: browse.depth };
     let mut seen = 0;
-    walk.below(start.as_ref(), 0, &mut seen)?;
+    let entries = match &start {
+        Some(start) => walk.entered(start, browse)?,
+        None => walk.entries(None)?,
+    };
+    walk.told(&entries, 0, &mut seen)?;
     if seen == 0 && !output.json {
         output.note("there is nothing to show");
     }
@@ -72,21 +85,22 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Shows what is in a container, `level` levels below the start.
-    fn below(&self, within: Option<&NetResource>, level: u32, seen: &mut u64) -> Result<(), Failure> {
-        for entry in self.entries(within)? {
+    /// Shows entries that are `level` levels below the start, and what is in them.
+    fn told(&self, entries: &[NetResource], level: u32, seen: &mut u64) -> Result<(), Failure> {
+        for entry in entries {
             *seen += 1;
-            self.tell(&entry, level)?;
+            self.tell(entry, level)?;
             let inner = entry.usage & RESOURCEUSAGE_CONTAINER != 0 && level + 1 < self.depth;
             if !inner {
                 continue;
             }
-            match self.below(Some(&entry), level + 1, seen) {
+            let told = self.entries(Some(entry)).and_then(|entries| self.told(&entries, level + 1, seen));
+            match told {
                 // What cannot be looked into does not hide what is beside it.
                 Err(Failure::Status(refusal)) => {
                     self.output.warn(format_args!(
                         "{}: {}; see mpr error {}",
-                        clean(&name(&entry)),
+                        clean(&name(entry)),
                         refusal.status,
                         refusal.status.0
                     ));
@@ -97,12 +111,70 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// What is in the container to begin with. Where that is told to certain users only, as whoever is named, or as
+    /// whoever is at the terminal says.
+    fn entered(&self, start: &NetResource, browse: &Browse) -> Result<Vec<NetResource>, Failure> {
+        let mut user = browse.user.clone();
+        let mut password = browse.password.read()?;
+        let mut entries = match (&user, &password) {
+            (None, None) => self.entries(Some(start)),
+            _ => self.entries_as(start, user.as_deref(), password.as_ref()),
+        };
+        if password.is_some() {
+            return entries;
+        }
+        let interrupt = Interrupt::ask_to_stop()
+            .map_err(|error| Failure::other(format!("cannot watch for interrupts: {error}"), "try again"))?;
+        let Some(terminal) = Terminal::open(Some(&interrupt)) else { return entries };
+        let remote = name(start);
+        for _ in 0..TRIES {
+            match &entries {
+                Err(Failure::Status(refusal)) if connecting::is_about_credentials(self.router, refusal) => {
+                    self.output.note(format_args!("{}", clean(&connecting::why_asked(refusal))));
+                }
+                _ => return entries,
+            }
+            let known = user.as_deref();
+            let answer = connecting::credentials(
+                &terminal,
+                known,
+                || (QUESTIONS.user)(&remote),
+                |user| (QUESTIONS.password)(&remote, user),
+            )?;
+            let Some(Credentials { user: named, password: given }) = answer else { break };
+            user = named.or(user);
+            password = Some(given);
+            entries = self.entries_as(start, user.as_deref(), password.as_ref());
+        }
+        entries
+    }
+
     fn entries(&self, within: Option<&NetResource>) -> Result<Vec<NetResource>, Failure> {
+        self.collected(within, || self.router.open_enum(RESOURCE_GLOBALNET, RESOURCETYPE_ANY, 0, within))
+    }
+
+    fn entries_as(
+        &self,
+        within: &NetResource,
+        user: Option<&str>,
+        password: Option<&Secret>,
+    ) -> Result<Vec<NetResource>, Failure> {
+        let user = user.map(wide);
+        self.collected(Some(within), || {
+            self.router.open_enum_as(within, user.as_deref(), password.map(Secret::as_wide))
+        })
+    }
+
+    fn collected(
+        &self,
+        within: Option<&NetResource>,
+        open: impl FnOnce() -> Result<Enumeration, Status> + Send,
+    ) -> Result<Vec<NetResource>, Failure> {
         let what = within.map_or_else(|| "the networks".to_owned(), name);
         let asking = format!("browsing {}", clean(&what));
         extended_error::clear();
         let collected = patience::during(&asking, self.output.quiet, None, || {
-            let mut entries = self.router.open_enum(RESOURCE_GLOBALNET, RESOURCETYPE_ANY, 0, within)?;
+            let mut entries = open()?;
             let mut collected = Vec::new();
             while let Some(entry) = entries.next_entry()? {
                 collected.push(entry);
@@ -112,7 +184,13 @@ impl Walk<'_> {
         });
         collected.map_err(|status: Status| {
             let remote = within.map(name);
-            Failure::about(status, format!("browse {what}"), remote.as_deref(), None)
+            let failure = Failure::about(status, format!("browse {what}"), remote.as_deref(), None);
+            match status {
+                Status::ACCESS_DENIED | Status::BAD_PASSWORD | Status::LOGON_FAILURE if within.is_some() => {
+                    failure.with_hint("name a user who may list it: mpr browse REMOTE --user NAME")
+                }
+                _ => failure,
+            }
         })
     }
 

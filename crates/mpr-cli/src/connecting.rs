@@ -163,7 +163,7 @@ pub(crate) fn connect(
 
 /// Whether other credentials could help. A code alone does not tell: a notification library that refuses with
 /// 5 is not to be answered with a password, and it is told by its name in the error it leaves behind.
-fn is_about_credentials(router: &Router, refusal: &Refusal) -> bool {
+pub(crate) fn is_about_credentials(router: &Router, refusal: &Refusal) -> bool {
     let by_provider = |error: &ExtendedError| {
         let nobody = error.provider.is_empty();
         let name = error.provider.to_string_lossy().to_lowercase();
@@ -179,7 +179,7 @@ fn is_about_credentials(router: &Router, refusal: &Refusal) -> bool {
     }
 }
 
-fn why_asked(refusal: &Refusal) -> String {
+pub(crate) fn why_asked(refusal: &Refusal) -> String {
     let text = refusal.extended.text.to_string_lossy();
     let reason = if text.is_empty() { crate::explain::meaning(refusal.status).to_owned() } else { text };
     format!("{} ({}): {reason}", crate::explain::name(refusal.status), refusal.status.0)

@@ -37,6 +37,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        World::with(Samba::start())
+    }
+
+    fn with(samba: Samba) -> Self {
         _ = mpr_mount();
         let env = TestEnv::new();
         let library = env.compile_c("scribe", SCRIBE);
@@ -45,7 +49,7 @@ impl World {
             .setting("builtin-providers", ["smb"].as_slice())
             .notifyee_library("scribe", library)
             .var("SCRIBE", scribe);
-        World { env, samba: Samba::start() }
+        World { env, samba }
     }
 
     fn run(&self, arguments: &[&str], input: &str) -> Output {
@@ -110,6 +114,26 @@ fn what_was_connected_comes_back_after_logging_in_again_and_no_listener_hears_of
     world.ok(&["disconnect", "Z:", "--forget"], "");
     assert_eq!(world.told(), "cC");
     assert!(!world.env.connections().contains("Z:"));
+}
+
+#[test]
+fn a_server_that_lists_its_shares_to_users_only_is_browsed_as_one() {
+    let world = World::with(Samba::with("restrict anonymous = 2"));
+    let server = format!("//127.0.0.1@{}", world.samba.port());
+    let refused = world.run(&["browse", &server], "");
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && errors.contains("(5)"), "{errors}");
+    assert!(errors.contains("mpr browse ") && errors.contains(" --user NAME"), "{errors}");
+
+    let user = world.samba.user();
+    let asked = ["browse", &server, "--user", user, "--password-stdin"];
+    let listed = world.ok(&asked, &format!("{}\n", Samba::PASSWORD));
+    assert!(listed.contains(r"\rw  (share)") && listed.contains("(printer)"), "{listed}");
+    let wrong = world.run(&asked, "wrong\n");
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("1326"), "{wrong:?}");
+    // It is not known who is meant, and what by.
+    assert!(!world.run(&["browse", "--user", user], "").status.success());
+    assert_eq!(world.told(), "", "nothing is connected");
 }
 
 #[test]

@@ -11,7 +11,9 @@ use mpr_plugin::abi::{
     RESOURCETYPE_DISK, RESOURCETYPE_PRINT, RESOURCEUSAGE_CONNECTABLE, RESOURCEUSAGE_CONTAINER,
     WNNC_ENUM_CONTEXT, WNNC_ENUM_GLOBAL, WNNC_ENUM_LOCAL,
 };
-use mpr_plugin::{Capabilities, Entries, EnumQuery, NetResource, Status, WideString, wide};
+use mpr_plugin::{
+    Capabilities, Entries, EnumQuery, NetResource, NetworkProvider, Status, WideStr, WideString, wide,
+};
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -137,8 +139,29 @@ impl Router {
         match scope {
             RESOURCE_CONNECTED => self.everywhere(&query, WNNC_ENUM_LOCAL, None),
             RESOURCE_CONTEXT => self.everywhere(&query, WNNC_ENUM_CONTEXT, Some(whole_network())),
-            _ => self.global(&EnumQuery { usage, ..query }, container),
+            _ => self
+                .global(&EnumQuery { usage, ..query }, container, |network, query| network.enumerate(query)),
         }
+    }
+
+    /// Opens an enumeration of what is connectable in a container, a server for example, as a user: with this password,
+    /// or with what there is to prove the user by. Providers that can list for nobody but whoever they take this process
+    /// for are passed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_enum`](Self::open_enum).
+    pub fn open_enum_as(
+        &self,
+        container: &NetResource,
+        user: Option<&WideStr>,
+        password: Option<&WideStr>,
+    ) -> Result<Enumeration, Status> {
+        if self.providers().is_empty() {
+            return Err(Status::NO_NETWORK);
+        }
+        let query = EnumQuery { scope: RESOURCE_GLOBALNET, kind: 0, usage: 0, container: None };
+        self.global(&query, Some(container), |network, query| network.enumerate_as(query, user, password))
     }
 
     /// The entries of all providers with this capability, one provider after the other.
@@ -168,7 +191,12 @@ impl Router {
         if failed && enumeration.sources.is_empty() { Err(routing.conclude()) } else { Ok(enumeration) }
     }
 
-    fn global(&self, query: &EnumQuery<'_>, container: Option<&NetResource>) -> Result<Enumeration, Status> {
+    fn global(
+        &self,
+        query: &EnumQuery<'_>,
+        container: Option<&NetResource>,
+        ask: impl Fn(&dyn NetworkProvider, &EnumQuery<'_>) -> Result<Entries, Status>,
+    ) -> Result<Enumeration, Status> {
         let can = |capabilities: &Capabilities| capabilities.enumeration & WNNC_ENUM_GLOBAL != 0;
         let Some(container) = container else {
             let networks =
@@ -185,10 +213,8 @@ impl Router {
         let (provider, entries) = selection.route(Purpose::Resource, can, |provider| {
             let top = container.remote.as_deref().is_none_or(|remote| same_name(remote, &provider.name));
             let container = (!top).then_some(&container);
-            provider
-                .network()
-                .enumerate(&EnumQuery { container, ..*query })
-                .map(|entries| (provider, entries))
+            let entries = ask(provider.network(), &EnumQuery { container, ..*query })?;
+            Ok((provider, entries))
         })?;
         let source = Source { provider: provider.name.clone(), entries };
         Ok(Enumeration { sources: VecDeque::from([source]), strict: true, ..Enumeration::of(None) })

@@ -290,6 +290,18 @@ pub trait NetworkProvider: Send + Sync {
         Err(Status::NOT_SUPPORTED)
     }
 
+    /// The same of a container, as a user, with a password or with what there is to prove the user by. `NPOpenEnum` has
+    /// no place for either, so a provider that is a library cannot.
+    fn enumerate_as(
+        &self,
+        query: &EnumQuery<'_>,
+        user: Option<&WideStr>,
+        password: Option<&WideStr>,
+    ) -> Result<Entries, Status> {
+        _ = (query, user, password);
+        Err(Status::NOT_SUPPORTED)
+    }
+
     /// `NPGetResourceInformation`: the part of a name that is reached through the router, and the rest.
     fn resource_information(
         &self,

@@ -2,7 +2,7 @@
 
 use mpr_helper::dirs;
 use mpr_helper::protocol::Login;
-use mpr_plugin::{AddConnection, Status, WideStr};
+use mpr_plugin::{Status, WideStr};
 use zeroize::Zeroizing;
 
 /// The longest name of a user, and of a domain, in characters.
@@ -30,9 +30,9 @@ impl Credentials {
     /// | `DOMAIN\user`, `user@domain`, `user` | any | that account |
     ///
     /// An account without a password is for the helper to find a ticket or a kept password for, or to refuse.
-    pub(super) fn of(add: &AddConnection<'_>) -> Result<Credentials, Status> {
-        let password = add.password.map(password_in).transpose()?;
-        let given = add.user.map(name_in).transpose()?;
+    pub(super) fn of(user: Option<&WideStr>, password: Option<&WideStr>) -> Result<Credentials, Status> {
+        let password = password.map(password_in).transpose()?;
+        let given = user.map(name_in).transpose()?;
         let login = match given.as_deref() {
             None => Login::Own { user: dirs::user_name().ok_or(Status::BAD_USER)? },
             Some("") if password.as_ref().is_none_or(|password| password.is_empty()) => Login::Anonymous,
@@ -79,21 +79,7 @@ mod tests {
 
     fn credentials(user: Option<&str>, password: Option<&str>) -> Result<Credentials, Status> {
         let (user, password) = (user.map(wide), password.map(wide));
-        Credentials::of(&add(user.as_ref(), password.as_ref()))
-    }
-
-    fn add<'a>(user: Option<&'a WideString>, password: Option<&'a WideString>) -> AddConnection<'a> {
-        AddConnection {
-            owner: std::ptr::null_mut(),
-            kind: 1,
-            local: None,
-            remote: WideStr::from_slice(&[0]).unwrap(),
-            provider: None,
-            user: user.map(|user| &**user),
-            password: password.map(|password| &**password),
-            auth: None,
-            flags: 0,
-        }
+        Credentials::of(user.as_deref(), password.as_deref())
     }
 
     fn login(user: Option<&str>, password: Option<&str>) -> Result<Login, Status> {
@@ -129,7 +115,7 @@ mod tests {
         assert_eq!(given.password.unwrap().as_slice(), "pä\u{1F600}".as_bytes());
         assert_eq!(given.user.as_deref(), Some("ann"));
         let lone = WideString::from_vec(vec![0xD800]).unwrap();
-        assert_eq!(Credentials::of(&add(None, Some(&lone))).err(), Some(Status::BAD_PASSWORD));
+        assert_eq!(Credentials::of(None, Some(&lone)).err(), Some(Status::BAD_PASSWORD));
         let long = "x".repeat(MAX_PASSWORD + 1);
         assert_eq!(credentials(Some("ann"), Some(&long)).err(), Some(Status::BAD_PASSWORD));
     }

@@ -331,7 +331,6 @@ impl WindowsNetwork {
         }
     }
 
-    /// The shares of a server: as the user of a connection to it, if there is one, else as nobody.
     /// The connection of this local or remote name, a remote one of a device included.
     fn connected_as(&self, name: &WideStr) -> Result<Connection, Status> {
         let found = match self.named(name)? {
@@ -344,6 +343,7 @@ impl WindowsNetwork {
         found.ok_or(Status::NOT_CONNECTED)
     }
 
+    /// The shares of a server: as the user of a connection to it, if there is one, else as nobody.
     fn shares(&self, target: &Target) -> Result<Vec<Share>, Failure> {
         let connected = self.all().unwrap_or_default().into_iter().find(|connection| {
             connection.state == State::Connected
@@ -357,10 +357,20 @@ impl WindowsNetwork {
                 Err(error) => Err(no_reply(&connection, &error)),
             };
         }
+        self.shares_as(target, Login::Anonymous, None)
+    }
+
+    /// The shares of a server, as a user.
+    fn shares_as(
+        &self,
+        target: &Target,
+        login: Login,
+        password: Option<&[u8]>,
+    ) -> Result<Vec<Share>, Failure> {
         let request =
-            Request::ListShares { server: target.server(), login: Login::Anonymous, has_password: false };
+            Request::ListShares { server: target.server(), login, has_password: password.is_some() };
         let mut listed = Vec::new();
-        self.ask(&request, None, &mut |event| {
+        self.ask(&request, password, &mut |event| {
             if let Event::Shares { shares } = event {
                 listed.extend(shares);
             }
@@ -461,6 +471,21 @@ fn brackets_misplaced(server: &str, share: &str) -> Option<String> {
     Target::of(&unc, unc.share?).map(|_| meant.clone())
 }
 
+/// The server of this name, to be asked for its shares.
+fn server_named(name: &WideStr) -> Result<Target, Status> {
+    let name = name.to_string().map_err(|_| Status::BAD_NETNAME)?;
+    let unc = Unc::parse(&name).ok_or(Status::BAD_NETNAME)?;
+    match unc.share {
+        Some(_) => Err(Status::NOT_CONTAINER),
+        None => Target::of(&unc, "IPC$").ok_or(Status::BAD_NETNAME),
+    }
+}
+
+fn share_entries(target: &Target, shares: &[Share]) -> Vec<NetResource> {
+    let server = target.server_name();
+    shares.iter().map(|share| share_entry(&server, share)).collect()
+}
+
 /// What is wanted of one connection.
 fn options_of(add: &AddConnection<'_>) -> Result<Options, Failure> {
     let Some(AuthBuffer { auth, use_options }) = add.auth else { return Ok(Options::default()) };
@@ -541,7 +566,7 @@ impl NetworkProvider for WindowsNetwork {
         }
         let (slot, local, mount_point, own_mount_point) = self.place(&target, add.local)?;
         let options = options_of(add).map_err(|failure| explain(&failure))?;
-        let credentials = Credentials::of(add)?;
+        let credentials = Credentials::of(add.user, add.password)?;
         if add.flags & CONNECT_REQUIRE_INTEGRITY != 0
             && matches!(credentials.login, Login::Guest | Login::Anonymous)
         {
@@ -679,27 +704,33 @@ impl NetworkProvider for WindowsNetwork {
                     }
                     None => Vec::new(),
                     Some(name) => {
-                        let name = name.to_string().map_err(|_| Status::BAD_NETNAME)?;
-                        let unc = Unc::parse(&name).ok_or(Status::BAD_NETNAME)?;
-                        if unc.share.is_some() {
-                            return Err(Status::NOT_CONTAINER);
-                        }
-                        let target = Target::of(&unc, "IPC$").ok_or(Status::BAD_NETNAME)?;
+                        let target = server_named(name)?;
                         if !wanted_usage(RESOURCEUSAGE_CONNECTABLE) {
                             return Ok(Box::new(std::iter::empty()));
                         }
                         let shares = self.shares(&target).map_err(|failure| explain(&failure))?;
-                        let server = target.server_name();
-                        shares
-                            .into_iter()
-                            .map(|share| share_entry(&server, &share))
-                            .filter(|entry| wanted_kind(entry.kind))
-                            .collect()
+                        let mut entries = share_entries(&target, &shares);
+                        entries.retain(|entry| wanted_kind(entry.kind));
+                        entries
                     }
                 }
             }
             _ => return Err(Status::NOT_SUPPORTED),
         };
+        Ok(Box::new(entries.into_iter().map(Ok)))
+    }
+
+    fn enumerate_as(
+        &self,
+        query: &EnumQuery<'_>,
+        user: Option<&WideStr>,
+        password: Option<&WideStr>,
+    ) -> Result<Entries, Status> {
+        let name = query.container.and_then(|container| container.remote.as_deref());
+        let target = server_named(name.ok_or(Status::NOT_SUPPORTED)?)?;
+        let Credentials { login, password, .. } = Credentials::of(user, password)?;
+        let shares = self.shares_as(&target, login, password.as_ref().map(|password| password.as_slice()));
+        let entries = share_entries(&target, &shares.map_err(|failure| explain(&failure))?);
         Ok(Box::new(entries.into_iter().map(Ok)))
     }
 
