@@ -63,8 +63,10 @@ pub(super) fn reason(figure: Figure, samba: &Samba, data: &Data, sizes: Sizes) -
             "1",
             "--input",
         ]);
-        if let Ok(report) = succeed(report.arg(&record), PATIENCE) {
-            text += &format!(" In the helper: {}.", top(&report));
+        let named = succeed(report.arg(&record), PATIENCE).map(|report| top(&report));
+        // Nothing, where the kernel answers alone.
+        if let Some(named) = named.ok().filter(|named| !named.is_empty()) {
+            text += &format!(" In the helper: {named}.");
         }
         _ = fs::remove_file(&record);
     }
