@@ -37,7 +37,7 @@ pub(crate) unsafe fn add<E: Form>(
     unsafe {
         let request = request::<E>(&texts, std::ptr::null_mut(), &resource, CONNECT_UPDATE_PROFILE)?;
         let credentials = logon::<E>(&texts, std::ptr::null(), password)?;
-        connect(&AddRequest { credentials, ..request })
+        router().add_connection(&AddRequest { credentials, ..request })
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) unsafe fn add3<E: Form>(
         let resource = read_resource::<E>(resource)?;
         let request = request::<E>(&texts, owner, &resource, flags)?;
         let credentials = logon::<E>(&texts, user, password)?;
-        connect(&AddRequest { credentials, ..request })
+        router().add_connection(&AddRequest { credentials, ..request })
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) unsafe fn add4<E: Form>(
         let resource = read_resource::<E>(resource)?;
         let request = request::<E>(&texts, owner, &resource, flags)?;
         let credentials = buffers.read(auth, auth_size, use_options, use_options_size)?;
-        connect(&AddRequest { credentials, ..request })
+        router().add_connection(&AddRequest { credentials, ..request })
     }
 }
 
@@ -136,12 +136,6 @@ pub(crate) unsafe fn use_connection4<E: Form>(
         let credentials = buffers.read(auth, auth_size, use_options, use_options_size)?;
         reporting::<E>(&AddRequest { credentials, ..request }, access_name, size, result)
     }
-}
-
-/// Makes a connection.
-#[inline(always)]
-fn connect(request: &AddRequest<'_>) -> Result<(), Status> {
-    router().add_connection(request)
 }
 
 /// Makes a connection and tells the caller how to reach it.

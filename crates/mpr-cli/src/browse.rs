@@ -42,6 +42,11 @@ pub(crate) fn run(browse: &Browse, output: &Output) -> Result<(), Failure> {
     let mut seen = 0;
     let entries = match &start {
         Some(start) => walk.entered(start, browse)?,
+        None if browse.password.read()?.is_some() => {
+            return Err(Failure::Usage(
+                "a password is for a server: name it, as in mpr browse //nas --user NAME".into(),
+            ));
+        }
         None => walk.entries(None)?,
     };
     walk.told(&entries, 0, &mut seen)?;
@@ -120,7 +125,7 @@ impl Walk<'_> {
             (None, None) => self.entries(Some(start)),
             _ => self.entries_as(start, user.as_deref(), password.as_ref()),
         };
-        if password.is_some() {
+        if entries.is_ok() || password.is_some() {
             return entries;
         }
         let interrupt = Interrupt::ask_to_stop()

@@ -132,6 +132,26 @@ impl AddRequest<'_> {
 }
 
 impl<'a> AddRequest<'a> {
+    /// What the providers are asked, with the remote name and everything else as the application has it.
+    #[inline(always)]
+    fn asked<'n>(&'n self, remote: &'n WideStr) -> AddConnection<'n> {
+        let (user, password) = match self.credentials {
+            Credentials::Password { user, password } => (user, password),
+            Credentials::Buffer(_) | Credentials::MissingBuffer => (None, None),
+        };
+        AddConnection {
+            owner: self.owner,
+            kind: self.kind,
+            local: given(self.local),
+            remote,
+            provider: self.provider,
+            user,
+            password,
+            auth: None,
+            flags: self.flags,
+        }
+    }
+
     /// What the notification libraries are told of it before it was carried out.
     #[inline(always)]
     fn notice<'n>(&'n self, asked: &AddConnection<'n>) -> AddNotice<'n> {
@@ -253,6 +273,7 @@ impl Router {
     pub fn add_connection(&self, request: &AddRequest<'_>) -> Result<(), Status> {
         match self.add_plainly(request) {
             Some(result) => result,
+            // A copy, so that the optimizer needs no memory for a request that goes the short way.
             None => self.add_at_length(&{ *request }),
         }
     }
@@ -425,21 +446,8 @@ impl<'r, 'a, T: Traced> Connect<'r, 'a, T> {
         device: Option<&'r WideStr>,
         traced: T,
     ) -> Self {
-        let (user, password) = match request.credentials {
-            Credentials::Password { user, password } => (user, password),
-            Credentials::Buffer(_) | Credentials::MissingBuffer => (None, None),
-        };
-        let asked = AddConnection {
-            owner: request.owner,
-            kind: request.kind,
-            local: device.or(given(request.local)),
-            remote,
-            provider: request.provider,
-            user,
-            password,
-            auth: None,
-            flags: request.flags,
-        };
+        let mut asked = request.asked(remote);
+        asked.local = device.or(asked.local);
         Connect {
             router,
             request,

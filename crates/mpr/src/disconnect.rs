@@ -73,6 +73,7 @@ impl Router {
     pub fn cancel_connection(&self, request: &CancelRequest<'_>) -> Result<(), Status> {
         match self.cancel_plainly(request) {
             Some(result) => result,
+            // A copy, as of a request to connect.
             None => self.cancel_at_length(&{ *request }),
         }
     }

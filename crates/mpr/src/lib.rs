@@ -34,6 +34,7 @@ pub mod library;
 mod notifyees;
 mod per_process;
 mod pin;
+mod plain;
 pub mod policy;
 mod portions;
 mod problem;

@@ -1,17 +1,13 @@
-//! The short way of a plain request, which comes to telling the notification libraries and asking the providers: it is
-//! in order, there is no device, so nothing to be remembered, and nobody records or judges it. Most are like that, and
-//! most systems have no notification library either.
+//! Connects that are plain (`crate::plain`).
 
 use super::{AddRequest, Credentials, Form, WITH_PASSWORD, given};
 use crate::Router;
-use crate::notifyees::{Announced, Notifyees};
+use crate::plain::PlainRequest;
 use crate::providers::{Provider, Providers};
-use crate::trace::Untraced;
-use mpr_core::notify::When;
 use mpr_core::remote;
 use mpr_core::routing::Purpose;
 use mpr_plugin::abi::{CONNECT_REDIRECT, NOTIFYINFO};
-use mpr_plugin::{AddConnection, Capabilities, Event, Notifyee, Status, WideStr};
+use mpr_plugin::{AddConnection, Capabilities, Event, Notifyee, Status};
 
 impl Router {
     /// Makes a connection the short way; `None`, and nothing is done, where there is more to a request, or something
@@ -20,10 +16,10 @@ impl Router {
     pub(super) fn add_plainly(&self, request: &AddRequest<'_>) -> Option<Result<(), Status>> {
         let (notifyees, providers) = self.unrecorded()?;
         let remote = request.check(Form::Add).ok()?;
-        let Credentials::Password { user, password } = request.credentials else { return None };
         let is_plain = remote::is_canonical(remote.as_slice())
             && given(request.local).is_none()
             && given(request.provider).is_none()
+            && matches!(request.credentials, Credentials::Password { .. })
             && request.use_options.is_empty()
             && request.flags & CONNECT_REDIRECT == 0
             && !providers.is_empty()
@@ -33,50 +29,14 @@ impl Router {
         }
         if notifyees.are_wanting(Event::Add) {
             // A copy, so that the optimizer needs no memory for a request of which nobody is told.
-            return Some(self.announce_plainly(notifyees, providers, &{ *request }, remote));
+            let request = &{ *request };
+            let plain = PlainAdd { request, asked: request.asked(remote) };
+            return Some(self.announce_plainly(notifyees, providers, &plain));
         }
-        Some(ask(providers, &asked(request, remote, user, password)).map(|_| ()))
-    }
-
-    #[inline(never)]
-    fn announce_plainly(
-        &self,
-        notifyees: &Notifyees,
-        providers: &Providers,
-        request: &AddRequest<'_>,
-        remote: &WideStr,
-    ) -> Result<(), Status> {
-        let Credentials::Password { user, password } = request.credentials else {
-            return Err(Status::BAD_VALUE);
-        };
-        let asked = asked(request, remote, user, password);
-        let mut plain = Plain { providers, request, asked, by: None };
-        notifyees.announce(&mut plain, || self.retry_limit()).ok()
+        Some(ask(providers, &request.asked(remote)).map(|_| ()))
     }
 }
 
-/// What the providers are asked.
-#[inline(always)]
-fn asked<'a>(
-    request: &AddRequest<'a>,
-    remote: &'a WideStr,
-    user: Option<&'a WideStr>,
-    password: Option<&'a WideStr>,
-) -> AddConnection<'a> {
-    AddConnection {
-        owner: request.owner,
-        kind: request.kind,
-        local: None,
-        remote,
-        provider: request.provider,
-        user,
-        password,
-        auth: None,
-        flags: request.flags,
-    }
-}
-
-/// One run through the providers.
 #[inline(always)]
 fn ask<'r>(providers: &'r Providers, asked: &AddConnection<'_>) -> Result<&'r Provider, Status> {
     let can = |capabilities: &Capabilities| capabilities.connection & WITH_PASSWORD != 0;
@@ -85,46 +45,23 @@ fn ask<'r>(providers: &'r Providers, asked: &AddConnection<'_>) -> Result<&'r Pr
     })
 }
 
-/// A plain request on its way.
-struct Plain<'r, 'a> {
-    providers: &'r Providers,
+struct PlainAdd<'r, 'a> {
     request: &'r AddRequest<'a>,
     asked: AddConnection<'r>,
-    /// The provider that made the connection, after a success.
-    by: Option<&'r Provider>,
 }
 
-impl Announced for Plain<'_, '_> {
-    type Traced = Untraced;
+impl PlainRequest for PlainAdd<'_, '_> {
     const EVENT: Event = Event::Add;
 
     #[inline(always)]
-    fn notify(&self, library: &dyn Notifyee, when: When, info: &mut NOTIFYINFO) -> Status {
+    fn ask<'r>(&self, providers: &'r Providers) -> Result<&'r Provider, Status> {
+        ask(providers, &self.asked)
+    }
+
+    #[inline(always)]
+    fn notify(&self, library: &dyn Notifyee, by: Option<&Provider>, info: &mut NOTIFYINFO) -> Status {
         let mut notice = self.request.notice(&self.asked);
-        if when == When::AfterSuccess {
-            notice.provider = self.by.map(|provider| &*provider.name);
-        }
+        notice.provider = by.map(|provider| &*provider.name).or(notice.provider);
         library.add_connect_notify(info, &notice)
-    }
-
-    #[inline(always)]
-    fn attempt(&mut self) -> Status {
-        match ask(self.providers, &self.asked) {
-            Ok(provider) => {
-                self.by = Some(provider);
-                Status::SUCCESS
-            }
-            Err(status) => status,
-        }
-    }
-
-    #[inline(always)]
-    fn save(&mut self) -> Status {
-        Status::SUCCESS
-    }
-
-    #[inline(always)]
-    fn traced(&self) -> Untraced {
-        Untraced
     }
 }

@@ -1,12 +1,9 @@
-//! The short way of a plain request, as of one to connect: the name is that of a resource, not of a device, so there is
-//! nothing to forget, and nobody records or judges it.
+//! Cancels that are plain (`crate::plain`): the name is that of a resource, not of a device.
 
 use super::{CancelRequest, can};
 use crate::Router;
-use crate::notifyees::{Announced, Notifyees};
+use crate::plain::PlainRequest;
 use crate::providers::{Provider, Providers};
-use crate::trace::Untraced;
-use mpr_core::notify::When;
 use mpr_core::remote;
 use mpr_core::routing::Purpose;
 use mpr_plugin::abi::{CONNECT_UPDATE_PROFILE, NOTIFYINFO};
@@ -25,70 +22,27 @@ impl Router {
         let flags = request.flags & CONNECT_UPDATE_PROFILE;
         let asked = CancelConnection { name: request.name, force: request.force, flags };
         if notifyees.are_wanting(Event::Cancel) {
-            return Some(self.announce_cancel_plainly(notifyees, providers, asked));
+            return Some(self.announce_plainly(notifyees, providers, &PlainCancel(asked)));
         }
-        Some(ask(providers, &asked).map(|_| ()))
-    }
-
-    #[inline(never)]
-    fn announce_cancel_plainly(
-        &self,
-        notifyees: &Notifyees,
-        providers: &Providers,
-        asked: CancelConnection<'_>,
-    ) -> Result<(), Status> {
-        let mut plain = Plain { providers, asked, by: None };
-        notifyees.announce(&mut plain, || self.retry_limit()).ok()
+        Some(PlainCancel(asked).ask(providers).map(|_| ()))
     }
 }
 
-/// One run through the providers.
-#[inline(always)]
-fn ask<'r>(providers: &'r Providers, asked: &CancelConnection<'_>) -> Result<&'r Provider, Status> {
-    let ask = |provider: &Provider| provider.network().cancel_connection(asked);
-    providers.all().route_to_all(Purpose::Connection, can, ask)
-}
+struct PlainCancel<'a>(CancelConnection<'a>);
 
-/// A plain request on its way.
-struct Plain<'r> {
-    providers: &'r Providers,
-    asked: CancelConnection<'r>,
-    /// Who cancelled, after a success.
-    by: Option<&'r Provider>,
-}
-
-impl Announced for Plain<'_> {
-    type Traced = Untraced;
+impl PlainRequest for PlainCancel<'_> {
     const EVENT: Event = Event::Cancel;
 
     #[inline(always)]
-    fn notify(&self, library: &dyn Notifyee, when: When, info: &mut NOTIFYINFO) -> Status {
-        let provider = match (when, self.by) {
-            (When::AfterSuccess, Some(provider)) => &*provider.name,
-            _ => Default::default(),
-        };
-        let CancelConnection { name, force, flags } = self.asked;
+    fn ask<'r>(&self, providers: &'r Providers) -> Result<&'r Provider, Status> {
+        let ask = |provider: &Provider| provider.network().cancel_connection(&self.0);
+        providers.all().route_to_all(Purpose::Connection, can, ask)
+    }
+
+    #[inline(always)]
+    fn notify(&self, library: &dyn Notifyee, by: Option<&Provider>, info: &mut NOTIFYINFO) -> Status {
+        let provider = by.map_or_else(Default::default, |provider| &*provider.name);
+        let CancelConnection { name, force, flags } = self.0;
         library.cancel_connect_notify(info, &CancelNotice { name, provider, flags, force })
-    }
-
-    #[inline(always)]
-    fn attempt(&mut self) -> Status {
-        match ask(self.providers, &self.asked) {
-            Ok(provider) => {
-                self.by = Some(provider);
-                Status::SUCCESS
-            }
-            Err(status) => status,
-        }
-    }
-
-    #[inline(always)]
-    fn save(&mut self) -> Status {
-        Status::SUCCESS
-    }
-
-    #[inline(always)]
-    fn traced(&self) -> Untraced {
-        Untraced
     }
 }
